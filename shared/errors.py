@@ -1,0 +1,712 @@
+"""Every way in which we refuse, as one tree: an error class is a decision that someone can take. No I/O.
+
+AppError                        500 unexpected
+├── BadRequest                  400 bad_request
+│   ├── NotJson                 400 not_json
+│   ├── InvalidBody             422 invalid_body
+│   │   └── InvalidPhoneNumber  422 invalid_phone_number
+│   ├── InvalidQuery            422 invalid_query
+│   ├── OrganizationRequired    400 organization_required
+│   ├── InvalidState            400 invalid_state
+│   ├── WrongCode               422 wrong_code
+│   └── CodeExpired             410 code_expired
+├── Unauthorized                401 unauthorized
+│   ├── MissingToken            401 missing_token
+│   ├── InvalidToken            401 invalid_token
+│   └── BadSignature            401 bad_signature
+├── Forbidden                   403 forbidden
+│   ├── OwnerRequired           403 owner_required
+│   ├── NotAMember              403 not_a_member
+│   └── WrongVerifyToken        403 wrong_verify_token
+├── NotFound                    404 not_found
+│   ├── UnknownPath             404 unknown_path
+│   ├── IntegrationNotFound     404 integration_not_found
+│   ├── ChatNotFound            404 chat_not_found
+│   └── MessageNotFound         404 message_not_found
+├── MethodNotAllowed            405 method_not_allowed
+├── Conflict                    409 conflict
+│   ├── NumberTaken             409 number_taken
+│   ├── NotConnected            409 not_connected
+│   ├── WindowClosed            409 window_closed
+│   └── IdempotencyMismatch     409 idempotency_mismatch
+├── TooLarge                    413 too_large
+├── TooManyRequests             429 too_many_requests
+│   ├── ResendTooEarly          429 resend_too_early
+│   └── TooManyAttempts         429 too_many_attempts
+├── Misconfigured               500 misconfigured
+├── MetaRefused                 502 meta_refused
+│   ├── TokenDead               502 token_dead
+│   ├── PermissionMissing       502 permission_missing
+│   ├── NumberNotReady          502 number_not_ready
+│   ├── NumberOnWhatsApp        409 number_on_whatsapp
+│   ├── RecipientUnreachable    422 recipient_unreachable
+│   ├── TemplateRefused         422 template_refused
+│   ├── MessageRefused          422 message_refused
+│   ├── AccountRestricted       502 account_restricted
+│   └── MetaThrottled           429 meta_throttled
+└── Unavailable                 503 unavailable
+    ├── DatabaseUnavailable     503 database_unavailable
+    ├── MetaUnavailable         503 meta_unavailable
+    └── OutcomeUnknown          503 outcome_unknown
+
+`status` is HTTP's, `code` is stable for programs, `sentences` are for the person at the other end, `level` is
+the log's, and `help` is the anchor in docs/troubleshooting.md, which has one heading for each code.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Language = Literal["en", "es"]
+Level = Literal["info", "warning", "error"]
+
+
+def _say(en: str, es: str) -> Mapping[str, str]:
+    return MappingProxyType({"en": en, "es": es})
+
+
+class _Values(dict[str, object]):
+    def __missing__(self, key: str) -> str:
+        # A refusal must not fail for want of a word: SQL raises some of these without any value.
+        return "…"
+
+
+class AppError(Exception):
+    """Refuse a request; also the answer for what nobody foresaw.
+
+    Keyword arguments fill the placeholders of the sentences.
+    `details` is a list of {field, rule, message}; `retry_after` is in whole seconds and becomes a header too.
+    Neither may hold a secret, an expected value or anything of another organization: all of it is shown.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "unexpected"
+    retryable: bool = True
+    level: ClassVar[Level] = "error"
+    help: str = "unexpected"
+    sentences: Mapping[str, str] = _say(
+        "Something went wrong on our side. Please try again in a moment.",
+        "Algo falló de nuestro lado. Inténtalo de nuevo en un momento.",
+    )
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Let each class's help be the heading that carries its own code."""
+        super().__init_subclass__(**kwargs)
+        if "code" in cls.__dict__ and "help" not in cls.__dict__:
+            cls.help = cls.code
+
+    def __init__(
+        self,
+        *,
+        details: Sequence[Mapping[str, object]] = (),
+        retry_after: float | None = None,
+        **values: object,
+    ) -> None:
+        self.details = [dict(detail) for detail in details]
+        self.retry_after = None if retry_after is None else max(1, int(-(-retry_after // 1)))
+        self.values = values
+        super().__init__(self.sentence("en"))
+
+    def sentence(self, language: str) -> str:
+        """Say it in the person's language, English where we have no other."""
+        template = self.sentences.get(language) or self.sentences["en"]
+        values = _Values(self.values)
+        if self.retry_after is not None:
+            values["retry_after"] = self.retry_after
+        return template.format_map(values)
+
+    def to_body(self, language: str = "en") -> dict[str, Any]:
+        """Build the JSON envelope that every function answers with."""
+        error: dict[str, Any] = {
+            "code": self.code,
+            "message": self.sentence(language),
+            "retryable": self.retryable,
+            "help": self.help,
+        }
+        if self.details:
+            error["details"] = self.details
+        if self.retry_after is not None:
+            error["retry_after"] = self.retry_after
+        return {"error": error}
+
+
+class BadRequest(AppError):
+    """The caller sent what we cannot work with."""
+
+    status = 400
+    code = "bad_request"
+    retryable = False
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "The request cannot be understood.",
+        "No se pudo entender la solicitud.",
+    )
+
+
+class NotJson(BadRequest):
+    """The body is no JSON object."""
+
+    code = "not_json"
+    sentences = _say(
+        "The body must be a JSON object.",
+        "El cuerpo de la solicitud debe ser un objeto JSON.",
+    )
+
+
+class InvalidBody(BadRequest):
+    """The body breaks rules; `details` names each field and its rule."""
+
+    status = 422
+    code = "invalid_body"
+    sentences = _say(
+        "Some fields are missing or not valid; see the details.",
+        "Faltan campos o algunos no son válidos; revisa los detalles.",
+    )
+
+
+class InvalidPhoneNumber(InvalidBody):
+    """What was typed is no phone number."""
+
+    code = "invalid_phone_number"
+    sentences = _say(
+        "This is not a valid phone number. Write it with its country code, for example +1 555 010 0100.",
+        "Este número de teléfono no es válido. Escríbelo con el código de país, por ejemplo +1 555 010 0100.",
+    )
+
+
+class InvalidQuery(BadRequest):
+    """The query string breaks rules; `details` names each parameter."""
+
+    status = 422
+    code = "invalid_query"
+    sentences = _say(
+        "Some parameters of the address are missing or not valid; see the details.",
+        "Faltan parámetros en la dirección o algunos no son válidos; revisa los detalles.",
+    )
+
+
+class OrganizationRequired(BadRequest):
+    """The caller belongs to several organizations, or none, and did not say which is meant."""
+
+    code = "organization_required"
+    sentences = _say(
+        "Say which organization is meant: organization_id is missing.",
+        "Indica de qué organización se trata: falta organization_id.",
+    )
+
+
+class InvalidState(BadRequest):
+    """The state of the connection dialog is unknown, used, late, or somebody else's."""
+
+    code = "invalid_state"
+    sentences = _say(
+        "This connection attempt is no longer valid. Start connecting again.",
+        "Este intento de conexión ya no es válido. Vuelve a iniciar la conexión.",
+    )
+
+
+class WrongCode(BadRequest):
+    """The verification code is not the one that was sent."""
+
+    status = 422
+    code = "wrong_code"
+    sentences = _say(
+        "That code is not right. Check it and try again.",
+        "El código no es correcto. Revísalo e inténtalo de nuevo.",
+    )
+
+
+class CodeExpired(BadRequest):
+    """The verification code was right once, or never asked for."""
+
+    status = 410
+    code = "code_expired"
+    sentences = _say(
+        "This code is no longer valid. Ask for a new one.",
+        "Este código ya no es válido. Pide uno nuevo.",
+    )
+
+
+class Unauthorized(AppError):
+    """We do not know who is asking."""
+
+    status = 401
+    code = "unauthorized"
+    retryable = False
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "Sign in to continue.",
+        "Inicia sesión para continuar.",
+    )
+
+
+class MissingToken(Unauthorized):
+    """No bearer token came with the request."""
+
+    code = "missing_token"
+    sentences = _say(
+        "Sign in to continue: the request carries no access token.",
+        "Inicia sesión para continuar: la solicitud no lleva un token de acceso.",
+    )
+
+
+class InvalidToken(Unauthorized):
+    """Supabase does not accept the user's token."""
+
+    code = "invalid_token"
+    sentences = _say(
+        "Your session has ended. Sign in again.",
+        "Tu sesión terminó. Vuelve a iniciar sesión.",
+    )
+
+
+class BadSignature(Unauthorized):
+    """A delivery is not signed by an app whose secret we hold."""
+
+    code = "bad_signature"
+    # One forged delivery is noise; the operator looks at how many there are.
+    level: ClassVar[Level] = "warning"
+    sentences = _say(
+        "The request is not signed as it must be.",
+        "La solicitud no está firmada como corresponde.",
+    )
+
+
+class Forbidden(AppError):
+    """We know who is asking, and the answer is no."""
+
+    status = 403
+    code = "forbidden"
+    retryable = False
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "You do not have permission to do this.",
+        "No tienes permiso para hacer esto.",
+    )
+
+
+class OwnerRequired(Forbidden):
+    """Only an owner of the organization may do this."""
+
+    code = "owner_required"
+    sentences = _say(
+        "Only an owner of the organization can do this.",
+        "Solo un propietario de la organización puede hacer esto.",
+    )
+
+
+class NotAMember(Forbidden):
+    """The caller does not belong to the organization; also the answer when there is none of that id."""
+
+    code = "not_a_member"
+    sentences = _say(
+        "You are not a member of this organization.",
+        "No perteneces a esta organización.",
+    )
+
+
+class WrongVerifyToken(Forbidden):
+    """The webhook handshake did not bring the verify token."""
+
+    code = "wrong_verify_token"
+    level: ClassVar[Level] = "warning"
+    sentences = _say(
+        "The webhook could not be verified: the verify token is not the one that was set.",
+        "No se pudo verificar el webhook: el token de verificación no es el configurado.",
+    )
+
+
+class NotFound(AppError):
+    """There is no such thing, or none that the caller may see: both look the same."""
+
+    status = 404
+    code = "not_found"
+    retryable = False
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "This does not exist, or you cannot see it.",
+        "Esto no existe o no puedes verlo.",
+    )
+
+
+class UnknownPath(NotFound):
+    """No function answers at this path."""
+
+    code = "unknown_path"
+    sentences = _say(
+        "There is nothing at this address.",
+        "No hay nada en esta dirección.",
+    )
+
+
+class IntegrationNotFound(NotFound):
+    """The organization never connected a number."""
+
+    code = "integration_not_found"
+    sentences = _say(
+        "No WhatsApp number is connected yet.",
+        "Todavía no hay un número de WhatsApp conectado.",
+    )
+
+
+class ChatNotFound(NotFound):
+    """No such chat among those that the caller may see."""
+
+    code = "chat_not_found"
+    sentences = _say(
+        "This chat does not exist, or you cannot see it.",
+        "Este chat no existe o no puedes verlo.",
+    )
+
+
+class MessageNotFound(NotFound):
+    """No such message among those that the caller may see."""
+
+    code = "message_not_found"
+    sentences = _say(
+        "This message does not exist, or you cannot see it.",
+        "Este mensaje no existe o no puedes verlo.",
+    )
+
+
+class MethodNotAllowed(AppError):
+    """The path is right, the method is not; `allowed` becomes the Allow header."""
+
+    status = 405
+    code = "method_not_allowed"
+    retryable = False
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "This address does not answer to that method.",
+        "Esta dirección no admite ese método.",
+    )
+
+    def __init__(self, *, allowed: Sequence[str] = (), **values: Any) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(**values)
+
+
+class Conflict(AppError):
+    """What is asked for cannot go together with what is there."""
+
+    status = 409
+    code = "conflict"
+    retryable = False
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "This cannot be done as things stand now. Reload and look again.",
+        "Esto no se puede hacer en el estado actual. Recarga y vuelve a mirar.",
+    )
+
+
+class NumberTaken(Conflict):
+    """Another organization has connected this number; never say which."""
+
+    code = "number_taken"
+    sentences = _say(
+        "This number is already connected to another organization. Disconnect it there first.",
+        "Este número ya está conectado a otra organización. Desconéctalo allí primero.",
+    )
+
+
+class NotConnected(Conflict):
+    """The integration is there but cannot send now."""
+
+    code = "not_connected"
+    sentences = _say(
+        "The WhatsApp number is not connected. An owner can reconnect it.",
+        "El número de WhatsApp no está conectado. Un propietario puede reconectarlo.",
+    )
+
+
+class WindowClosed(Conflict):
+    """More than 24 hours since the customer wrote: only a template may go out."""
+
+    code = "window_closed"
+    sentences = _say(
+        "More than 24 hours have passed since the customer's last message. Send an approved template.",
+        "Pasaron más de 24 horas desde el último mensaje del cliente. Envía una plantilla aprobada.",
+    )
+
+
+class IdempotencyMismatch(Conflict):
+    """The same Idempotency-Key came with another body."""
+
+    code = "idempotency_mismatch"
+    sentences = _say(
+        "This Idempotency-Key was already used for a different request.",
+        "Esta Idempotency-Key ya se usó para otra solicitud distinta.",
+    )
+
+
+class TooLarge(AppError):
+    """The body is larger than we read; `limit` is in bytes."""
+
+    status = 413
+    code = "too_large"
+    retryable = False
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "The request is too large.",
+        "La solicitud es demasiado grande.",
+    )
+
+
+class TooManyRequests(AppError):
+    """The caller must wait `retry_after` seconds."""
+
+    status = 429
+    code = "too_many_requests"
+    retryable = True
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "Too many requests. Wait {retry_after} seconds and try again.",
+        "Demasiadas solicitudes. Espera {retry_after} segundos e inténtalo de nuevo.",
+    )
+
+
+class ResendTooEarly(TooManyRequests):
+    """A code was sent a moment ago."""
+
+    code = "resend_too_early"
+    sentences = _say(
+        "A code was sent a moment ago. You can ask for another in {retry_after} seconds.",
+        "Acabamos de enviar un código. Puedes pedir otro en {retry_after} segundos.",
+    )
+
+
+class TooManyAttempts(TooManyRequests):
+    """All attempts at a code are used up."""
+
+    code = "too_many_attempts"
+    retryable = False
+    sentences = _say(
+        "There were too many wrong attempts. Ask for a new code.",
+        "Hubo demasiados intentos fallidos. Pide un código nuevo.",
+    )
+
+
+class Misconfigured(AppError):
+    """The deployer left settings out or wrong; names them all, and never a value."""
+
+    code = "misconfigured"
+    retryable = False
+    sentences = _say(
+        "The service is not set up completely: {settings}.",
+        "El servicio no está configurado por completo: {settings}.",
+    )
+
+    def __init__(self, *, missing: Sequence[str] = (), problems: Mapping[str, str] | None = None) -> None:
+        self.missing = tuple(missing)
+        self.problems = dict(problems or {})
+        details = [
+            {"field": name, "rule": "missing", "message": f"{name} is not set."} for name in self.missing
+        ] + [{"field": name, "rule": "invalid", "message": text} for name, text in self.problems.items()]
+        super().__init__(details=details, settings=", ".join([*self.missing, *self.problems]))
+
+
+class MetaRefused(AppError):
+    """Meta understood and said no; what that means is looked up in `shared/meta_errors.py`.
+
+    `meta` is what a person may quote to Meta's support: code, subcode and fbtrace_id, never Meta's own text,
+    which is localised to the token's owner and may repeat what was sent.
+    """
+
+    status = 502
+    code = "meta_refused"
+    retryable = False
+    level: ClassVar[Level] = "warning"
+    sentences = _say(
+        "WhatsApp did not accept this. Look at the help for what to do.",
+        "WhatsApp no aceptó esto. Consulta la ayuda para saber qué hacer.",
+    )
+
+    def __init__(
+        self,
+        *,
+        meta: Mapping[str, object] | None = None,
+        sentences: Mapping[str, str] | None = None,
+        retryable: bool | None = None,
+        help: str | None = None,  # noqa: A002 - the body's own word
+        **values: Any,
+    ) -> None:
+        self.meta = dict(meta or {})
+        if sentences is not None:
+            self.sentences = sentences
+        if retryable is not None:
+            self.retryable = retryable
+        if help is not None:
+            self.help = help
+        super().__init__(**values)
+
+    def to_body(self, language: str = "en") -> dict[str, Any]:
+        """Add what Meta's support would ask for."""
+        body = super().to_body(language)
+        if self.meta:
+            body["error"]["meta"] = self.meta
+        return body
+
+
+class TokenDead(MetaRefused):
+    """The access token is expired or revoked: sends stop, what arrives goes on."""
+
+    code = "token_dead"
+    level: ClassVar[Level] = "error"
+    sentences = _say(
+        "WhatsApp no longer accepts the access token. An owner must reconnect the number.",
+        "WhatsApp ya no acepta el token de acceso. Un propietario debe reconectar el número.",
+    )
+
+
+class PermissionMissing(MetaRefused):
+    """The token lives but may not do this."""
+
+    code = "permission_missing"
+    level: ClassVar[Level] = "error"
+    sentences = _say(
+        "The connection lacks a permission at Meta. An owner must reconnect and accept every permission.",
+        "A la conexión le falta un permiso en Meta. Un propietario debe reconectar y aceptarlos todos.",
+    )
+
+
+class NumberNotReady(MetaRefused):
+    """The business's own number is not registered, verified or paid for."""
+
+    code = "number_not_ready"
+    sentences = _say(
+        "The business number cannot be used yet. An owner can see what is missing in the settings.",
+        "El número de la empresa aún no se puede usar. Un propietario puede ver qué falta en la configuración.",
+    )
+
+
+class NumberOnWhatsApp(MetaRefused):
+    """The number lives on another WhatsApp account."""
+
+    status = 409
+    code = "number_on_whatsapp"
+    sentences = _say(
+        "This number is already registered on WhatsApp. Remove it from that account first, or migrate it.",
+        "Este número ya está registrado en WhatsApp. Elimínalo primero de esa cuenta o mígralo.",
+    )
+
+
+class RecipientUnreachable(MetaRefused):
+    """The customer cannot be reached, whatever is sent."""
+
+    status = 422
+    code = "recipient_unreachable"
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "WhatsApp cannot deliver to this person.",
+        "WhatsApp no puede entregar mensajes a esta persona.",
+    )
+
+
+class TemplateRefused(MetaRefused):
+    """The template, or its parameters, cannot be sent as they are."""
+
+    status = 422
+    code = "template_refused"
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "The template cannot be sent as it is. Check its state and its parameters.",
+        "La plantilla no se puede enviar así. Revisa su estado y sus parámetros.",
+    )
+
+
+class MessageRefused(MetaRefused):
+    """Such content cannot be sent; another may."""
+
+    status = 422
+    code = "message_refused"
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "WhatsApp did not accept the content of this message.",
+        "WhatsApp no aceptó el contenido de este mensaje.",
+    )
+
+
+class AccountRestricted(MetaRefused):
+    """Meta has limited or locked the business."""
+
+    code = "account_restricted"
+    level: ClassVar[Level] = "error"
+    sentences = _say(
+        "Meta has restricted this WhatsApp account. An owner must look at its quality page at Meta.",
+        "Meta restringió esta cuenta de WhatsApp. Un propietario debe revisar su calidad en Meta.",
+    )
+
+
+class MetaThrottled(MetaRefused):
+    """Meta's pace is reached; later it works."""
+
+    status = 429
+    code = "meta_throttled"
+    retryable = True
+    level: ClassVar[Level] = "info"
+    sentences = _say(
+        "WhatsApp asks us to slow down. It will work again in a while.",
+        "WhatsApp nos pide ir más despacio. Volverá a funcionar dentro de un rato.",
+    )
+
+
+class Unavailable(AppError):
+    """Something that we depend on does not answer now."""
+
+    status = 503
+    code = "unavailable"
+    retryable = True
+    level: ClassVar[Level] = "error"
+    sentences = _say(
+        "The service is not available right now. Please try again in a moment.",
+        "El servicio no está disponible en este momento. Inténtalo de nuevo en un momento.",
+    )
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or asks for a repetition."""
+
+    code = "database_unavailable"
+    sentences = _say(
+        "The database does not answer right now. Nothing was lost; please try again in a moment.",
+        "La base de datos no responde en este momento. No se perdió nada; inténtalo de nuevo en un momento.",
+    )
+
+
+class MetaUnavailable(Unavailable):
+    """Meta does not answer, and what we asked was certainly not done."""
+
+    code = "meta_unavailable"
+    level: ClassVar[Level] = "warning"
+    sentences = _say(
+        "WhatsApp does not answer right now. Please try again in a moment.",
+        "WhatsApp no responde en este momento. Inténtalo de nuevo en un momento.",
+    )
+
+
+class OutcomeUnknown(Unavailable):
+    """Meta's answer was lost: what we asked may or may not have been done. Never retry blindly."""
+
+    code = "outcome_unknown"
+    retryable = False
+    level: ClassVar[Level] = "warning"
+    sentences = _say(
+        "WhatsApp's answer was lost, so we do not know yet whether this was done. Wait before trying again.",
+        "Se perdió la respuesta de WhatsApp y aún no sabemos si esto se hizo. Espera antes de reintentar.",
+    )
+
+
+def walk(root: type[AppError] = AppError) -> Iterator[type[AppError]]:
+    """Yield the class and everything below it, parents first."""
+    yield root
+    for child in root.__subclasses__():
+        yield from walk(child)
+
+
+def find_by_code(code: str | None) -> type[AppError] | None:
+    """Return the class that answers with this code: SQL names ours in its `detail`."""
+    return next((error for error in walk() if error.code == code), None)

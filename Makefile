@@ -1,0 +1,41 @@
+# Python ≥ 3.11 and make are all that a machine must have; `make setup` brings the rest.
+PYTHON ?= $(shell command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo story up down test check format lock
+
+help: ## Show these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the project needs into .venv and node_modules (the other targets do it by themselves)
+	@$(PYTHON) local/setup.py
+
+demo: setup ## Start everything, play the story, and stay up until Ctrl-C
+	@$(RUN) -m local.story --stay
+
+story: setup ## Play the story from connecting a number to a status shown, and stop; fails if a step did not hold
+	@$(RUN) -m local.story
+
+up: setup ## Start the local stack in the background; its addresses and keys are then in .local/env
+	@$(RUN) -m local up
+
+down: setup ## Stop what `make up` started
+	@$(RUN) -m local down
+
+test: setup ## Run every test (one file: make test ARGS=tests/unit/test_crypto.py)
+	@$(RUN) -m pytest $(ARGS)
+
+check: setup ## Lint, check formats, types, layers and spelling
+	@$(RUN) -m ruff check
+	@$(RUN) -m ruff format --check
+	@$(RUN) -m mypy
+	@.venv/bin/lint-imports
+	@$(RUN) -m codespell_lib
+
+format: setup ## Bring the code into the project's format
+	@$(RUN) -m ruff check --fix
+	@$(RUN) -m ruff format
+
+lock: setup ## Renew requirements.lock and package-lock.json after a change of pyproject.toml or package.json
+	@$(RUN) -m local.lock

@@ -1,0 +1,1 @@
+"""The local stack: everything that production has, on one machine."""

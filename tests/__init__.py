@@ -1,0 +1,1 @@
+"""The proofs: through the real entry points, against the local stack."""

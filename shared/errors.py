@@ -578,8 +578,8 @@ class NumberNotReady(MetaRefused):
 
     code = "number_not_ready"
     sentences = _say(
-        "The business number cannot be used yet. An owner can see what is missing in the settings.",
-        "El número de la empresa aún no se puede usar. Un propietario puede ver qué falta en la configuración.",
+        "The business number cannot be used yet. An owner can see what it lacks.",
+        "El número de la empresa aún no se puede usar. Un propietario puede ver qué le falta.",
     )
 
 

@@ -1,0 +1,192 @@
+"""Who a message is from or for: identifiers, canonical phone numbers, and Meta's `contacts` block. No I/O.
+
+Since 2026 a WhatsApp user may have no visible phone number: a business-scoped user id (BSUID) stands for it.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
+"""
+
+from __future__ import annotations
+
+import re
+
+from shared.loose_json import list_of, mapping_of, text_of
+
+Contact = dict[str, object]
+
+MAX_IDENTIFIER = 256
+"""Meta's longest is `CC.` and 128 characters; more would not fit an index."""
+
+_MAX_NAME = 512
+_MIN_PHONE, _MAX_PHONE = 5, 15
+_PHONE_PUNCTUATION = str.maketrans("", "", "+-(). \u00a0")
+_BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,140}")
+
+_BRAZIL_WITHOUT_NINTH_DIGIT = re.compile(r"55([1-9][1-9])([6-9]\d{7})", re.ASCII)
+_MEXICO_WITH_MOBILE_ONE = re.compile(r"521(\d{10})", re.ASCII)
+_ARGENTINA_MOBILE = re.compile(r"549(\d{10,12})", re.ASCII)
+# The domestic mobile prefix stands behind the area code, which has 2 (only 11), 3 or 4 digits.
+_ARGENTINA_WITH_FIFTEEN = re.compile(r"54(11|[23]\d{2}|[23]\d{3})15(\d{6,8})", re.ASCII)
+_ARGENTINA_NATIONAL_DIGITS = 10
+
+
+def canonical_phone(digits: str) -> str:
+    """Return one spelling for the numbers that WhatsApp writes in two ways; for identity, not for dialling.
+
+    Brazil's mobiles with and without the ninth digit, Mexico's 52 and 521, Argentina's 54 and 549
+    (and the domestic 15). Everything else, landlines included, stays as it is.
+    """
+    if digits.startswith("55"):
+        return (
+            _BRAZIL_WITHOUT_NINTH_DIGIT.sub(r"55\g<1>9\g<2>", digits)
+            if len(digits) == len("551198765432")
+            else digits
+        )
+    if digits.startswith("52"):
+        return _MEXICO_WITH_MOBILE_ONE.sub(r"52\1", digits) if len(digits) == len("5215512345678") else digits
+    if digits.startswith("54"):
+        return _canonical_argentina(digits)
+    return digits
+
+
+def _canonical_argentina(digits: str) -> str:
+    mobile = _ARGENTINA_MOBILE.fullmatch(digits)
+    plain = f"54{mobile[1]}" if mobile else digits
+    with_fifteen = _ARGENTINA_WITH_FIFTEEN.fullmatch(plain)
+    if with_fifteen and len(with_fifteen[1] + with_fifteen[2]) == _ARGENTINA_NATIONAL_DIGITS:
+        return f"54{with_fifteen[1]}{with_fifteen[2]}"
+    return plain if len(plain) == len("541123456789") else digits
+
+
+def phone_digits(value: object) -> str | None:
+    """Return the digits of a phone number however it is written, or None if it is no phone number."""
+    text = text_of(value)
+    if text is None:
+        return None
+    digits = text.translate(_PHONE_PUNCTUATION)
+    is_phone = digits.isascii() and digits.isdigit() and _MIN_PHONE <= len(digits) <= _MAX_PHONE
+    return digits if is_phone else None
+
+
+def identifier_of(value: object) -> str | None:
+    """Return an id as text, None when it is absent, blank, or too long to be one."""
+    text = text_of(value)
+    return text if text is not None and len(text) <= MAX_IDENTIFIER else None
+
+
+def make_contact(
+    *,
+    wa_id: object = None,
+    bsuid: object = None,
+    parent_bsuid: object = None,
+    username: object = None,
+    name: object = None,
+) -> Contact | None:
+    """Return the contact that these of Meta's values describe, or None if nothing identifies anybody."""
+    whatsapp_id, user_id, parent = identifier_of(wa_id), identifier_of(bsuid), identifier_of(parent_bsuid)
+    if user_id is None and whatsapp_id is not None and _BSUID.fullmatch(whatsapp_id):
+        whatsapp_id, user_id = None, whatsapp_id
+    digits = phone_digits(whatsapp_id)
+    aliases = _aliases(digits, whatsapp_id, user_id, parent)
+    if not aliases:
+        return None
+    handle, person = text_of(username), text_of(name)
+    return {
+        "aliases": aliases,
+        "wa_id": whatsapp_id,
+        "phone_number": f"+{digits}" if digits else None,
+        "bsuid": user_id,
+        "parent_bsuid": parent,
+        "username": handle.removeprefix("@")[:_MAX_NAME] or None if handle else None,
+        "name": person[:_MAX_NAME] if person else None,
+    }
+
+
+def _aliases(digits: str | None, wa_id: str | None, bsuid: str | None, parent: str | None) -> list[str]:
+    aliases = []
+    if digits:
+        aliases.append(f"phone:{canonical_phone(digits)}")
+    elif wa_id:
+        aliases.append(f"wa_id:{wa_id}")
+    if bsuid:
+        aliases.append(f"bsuid:{bsuid}")
+    # The parent id alone names a person too, but it is kept apart from the one that we are meant to use.
+    return aliases or ([f"bsuid:{parent}"] if parent else [])
+
+
+def aliases_of(contact: Contact | None) -> list[str]:
+    """Return the identifiers of a contact, the phone first; none for nobody."""
+    aliases = contact["aliases"] if contact else []
+    return aliases if isinstance(aliases, list) else []
+
+
+class ContactBook:
+    """The `contacts` block of one webhook value: finds the entry that speaks of a sender or a recipient."""
+
+    def __init__(self, block: object, *, people: int) -> None:
+        """Index `block`; `people` is how many different people the value speaks of."""
+        self._entries = [mapping_of(entry) for entry in list_of(block)]
+        self._raw = list_of(block)
+        self._contacts = [_contact_of_entry(entry) for entry in self._entries]
+        self._has_one_each = len(self._entries) == 1 and people == 1
+        self._used: set[int] = set()
+        self._by_alias: dict[str, list[int]] = {}
+        for position, contact in enumerate(self._contacts):
+            for alias in aliases_of(contact):
+                self._by_alias.setdefault(alias, []).append(position)
+
+    def complete(self, contact: Contact | None) -> Contact | None:
+        """Return `contact` with what the block adds to it: name, username, the ids that it lacks."""
+        entry = self._find(contact)
+        if entry is None:
+            return contact
+        if contact is None:
+            return entry
+        known = {key: contact[key] or entry[key] for key in _FIELDS}
+        return make_contact(**known)
+
+    def unused(self) -> list[tuple[int, object]]:
+        """Return the entries, with their positions, that no message or status asked for."""
+        return [(position, raw) for position, raw in enumerate(self._raw) if position not in self._used]
+
+    def _find(self, contact: Contact | None) -> Contact | None:
+        for alias in aliases_of(contact):
+            positions = self._by_alias.get(alias)
+            if positions:
+                self._used.update(positions)
+                return self._best(positions)
+        if self._has_one_each and not _contradict(contact, self._contacts[0]):
+            self._used.add(0)
+            return self._contacts[0]
+        return None
+
+    def _best(self, positions: list[int]) -> Contact | None:
+        found = [self._contacts[position] for position in positions]
+        return next((contact for contact in reversed(found) if contact and contact["name"]), found[-1])
+
+
+_FIELDS = ("wa_id", "bsuid", "parent_bsuid", "username", "name")
+
+
+def _contact_of_entry(entry: dict[str, object]) -> Contact | None:
+    profile = mapping_of(entry.get("profile"))
+    return make_contact(
+        wa_id=entry.get("wa_id"),
+        bsuid=entry.get("user_id"),
+        parent_bsuid=entry.get("parent_user_id"),
+        username=profile.get("username") or entry.get("username"),
+        name=profile.get("name"),
+    )
+
+
+def _contradict(one: Contact | None, other: Contact | None) -> bool:
+    """Tell whether both name a phone number, or both a BSUID, and these differ: then they are two people."""
+    if one is None or other is None:
+        return False
+    phones = {
+        alias for contact in (one, other) for alias in aliases_of(contact) if alias.startswith("phone:")
+    }
+    bsuids = {
+        contact["bsuid"]
+        for contact in (one, other)
+        if isinstance(contact["bsuid"], str) and _BSUID.fullmatch(contact["bsuid"])
+    }
+    return len(phones) > 1 or len(bsuids) > 1

@@ -1,0 +1,54 @@
+-- One row a person and organization. Phone, wa_id and BSUID are aliases of that person: since 2026 a
+-- customer may be known by a business-scoped user id alone, and learn to be a number later (or the reverse).
+
+create table public.contacts (
+    id uuid primary key default gen_random_uuid(),
+    organization_id uuid not null references public.organizations (id) on delete cascade,
+    -- As Meta writes it: digits, no plus; what to put in `to`.
+    wa_id text,
+    phone_number text,
+    bsuid text,
+    parent_bsuid text,
+    username text,
+    -- The name that the person gave to WhatsApp.
+    name text,
+    -- The name under which the business has them in its own address book (coexistence).
+    saved_name text,
+    -- When each of the facts above was last told (seconds since 1970, by column): of two deliveries the one that
+    -- speaks of the later time wins, in whatever order they come.
+    facts_at jsonb not null default '{}',
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    unique (organization_id, id)
+);
+comment on table public.contacts is 'A person who writes to, or is written to by, an organization.';
+
+create table public.contact_aliases (
+    organization_id uuid not null,
+    -- `phone:<canonical digits>` or `bsuid:<id>`; canonical as told in shared/contacts.py.
+    alias text not null check (length(alias) <= 300 and alias ~ '^(phone:[0-9]{1,20}|bsuid:.+)$'),
+    contact_id uuid not null,
+    created_at timestamptz not null default now(),
+    primary key (organization_id, alias),
+    foreign key (organization_id, contact_id)
+        references public.contacts (organization_id, id) on delete cascade
+);
+comment on table public.contact_aliases is 'Every identifier by which a contact is known; each belongs to one person.';
+create index contact_aliases_contact_idx on public.contact_aliases (organization_id, contact_id);
+
+alter table public.contacts enable row level security;
+alter table public.contact_aliases enable row level security;
+revoke all on public.contacts, public.contact_aliases from public, anon, authenticated;
+grant select on public.contacts, public.contact_aliases to authenticated;
+grant select, insert, update, delete on public.contacts, public.contact_aliases to service_role;
+
+create policy "Members can read their contacts" on public.contacts
+    for select to authenticated
+    using (organization_id in (select private.my_organization_ids()));
+create policy "Members can read their contacts' aliases" on public.contact_aliases
+    for select to authenticated
+    using (organization_id in (select private.my_organization_ids()));
+
+create trigger contacts_touch_updated_at
+    before update on public.contacts
+    for each row execute function private.touch_updated_at();

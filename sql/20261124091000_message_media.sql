@@ -1,0 +1,42 @@
+-- An attachment has a state of its own: its message is stored first, whatever becomes of the bytes.
+
+create type public.media_state as enum ('pending', 'stored', 'failed', 'expired');
+
+create table public.message_media (
+    message_id uuid primary key references public.messages (id) on delete cascade,
+    organization_id uuid not null references public.organizations (id) on delete cascade,
+    -- Meta's id: valid 7 days for what arrives, 30 days for what we upload.
+    media_id text not null,
+    mime_type text,
+    -- Hex, however Meta wrote it.
+    sha256 text,
+    filename text,
+    is_voice boolean not null default false,
+    is_animated boolean not null default false,
+    state public.media_state not null default 'pending',
+    failure_reason text,
+    byte_count bigint,
+    storage_path text,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint stored_means_somewhere check ((state = 'stored') = (storage_path is not null)),
+    constraint failed_means_why check ((state = 'failed') = (failure_reason is not null))
+);
+comment on table public.message_media is 'The attachment of a message and how far its bytes have come.';
+create index message_media_organization_id_idx on public.message_media (organization_id, sha256);
+
+alter table public.message_media enable row level security;
+revoke all on public.message_media from public, anon, authenticated;
+grant select (
+    message_id, organization_id, mime_type, sha256, filename, is_voice, is_animated, state, failure_reason,
+    byte_count, created_at, updated_at
+) on public.message_media to authenticated;
+grant select, insert, update, delete on public.message_media to service_role;
+
+create policy "Members can see their attachments" on public.message_media
+    for select to authenticated
+    using (organization_id in (select private.my_organization_ids()));
+
+create trigger message_media_touch_updated_at
+    before update on public.message_media
+    for each row execute function private.touch_updated_at();

@@ -1,0 +1,636 @@
+-- Takes in one delivery of Meta's: everything of it in one call and one transaction, or nothing.
+-- What the parser gives (shared/webhooks.py) is a flat list of items; each is stored under its tenant.
+
+create type private.delivery_item as (
+    nr bigint,
+    kind text,
+    path text,
+    organization_id uuid,
+    integration_id uuid,
+    occurred_at timestamptz,
+    -- Sorted; null where the item names no person to be known.
+    aliases text[],
+    contact_id uuid,
+    item jsonb
+);
+
+-- Earliest time of each status, set on messages whose wamid (or our own id, sent along as callback data) it names.
+create function private.apply_receipts(organization uuid, wamids text[]) returns void
+language sql volatile
+set search_path = ''
+as $$
+    update public.messages as m set wamid = r.wamid
+    from public.message_receipts as r
+    where r.organization_id = organization and r.wamid = any (wamids)
+        and m.organization_id = organization and m.id = r.callback_message_id
+        and m.wamid is null and m.direction = 'outbound'
+        and not exists (
+            select from public.messages as taken
+            where taken.organization_id = organization and taken.wamid = r.wamid
+        );
+
+    update public.messages as m set
+        sent_at = r.sent_at,
+        delivered_at = r.delivered_at,
+        read_at = r.read_at,
+        played_at = r.played_at,
+        failed_at = case when r.failed_at is not null then r.failed_at else m.failed_at end,
+        error_code = case when r.failed_at is not null then (r.error ->> 'code')::integer else m.error_code end,
+        error_message = case when r.failed_at is not null then r.error ->> 'title' else m.error_message end,
+        error_details = case when r.failed_at is not null then r.error ->> 'details' else m.error_details end,
+        pricing = r.pricing
+    from public.message_receipts as r
+    where r.organization_id = organization and r.wamid = any (wamids)
+        and m.organization_id = organization and m.wamid = r.wamid and m.direction = 'outbound'
+        and (
+            (m.sent_at, m.delivered_at, m.read_at, m.played_at, m.pricing)
+                is distinct from (r.sent_at, r.delivered_at, r.read_at, r.played_at, r.pricing)
+            or (r.failed_at is not null and m.failed_at is distinct from r.failed_at)
+            or (r.failed_at is not null and m.error_code is distinct from (r.error ->> 'code')::integer)
+        )
+$$;
+
+-- The rows that a list of items of known tenants means. Called with all items at once; where one of them breaks
+-- a rule of the database, called again with each on its own.
+create function private.store_items(items private.delivery_item[], received_at timestamptz) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    people private.person[];
+    contact_ids uuid[];
+    organization uuid;
+begin
+    -- People first: every later row points at them.
+    people := array(
+        select distinct row(i.organization_id, i.aliases)::private.person
+        from unnest(items) as i
+        where i.aliases is not null
+    );
+    for attempt in 1..5 loop
+        perform private.settle_people(people);
+        items := array(
+            select row(
+                i.nr, i.kind, i.path, i.organization_id, i.integration_id, i.occurred_at, i.aliases, a.contact_id, i.item
+            )::private.delivery_item
+            from unnest(items) as i
+            left join public.contact_aliases as a
+                on a.organization_id = i.organization_id and a.alias = i.aliases[1]
+            order by i.nr
+        );
+        contact_ids := array(select distinct i.contact_id from unnest(items) as i where i.contact_id is not null);
+        perform from public.contacts as c where c.id = any (contact_ids) order by c.id for update;
+        -- Fewer: another transaction has just joined two of them. Look again.
+        exit when (select count(*) from public.contacts as c where c.id = any (contact_ids)) = cardinality(contact_ids);
+    end loop;
+
+    perform private.learn_contacts(array(
+        select row(
+            i.contact_id,
+            case when i.kind = 'contact' and told.field = 'name' then 'saved_name' else told.field end,
+            told.value,
+            -- A change of number is told by the old number and of the new one in the same second.
+            coalesce(i.occurred_at, store_items.received_at)
+                + case when i.kind = 'identity' then interval '1 millisecond' else interval '0' end
+        )::private.contact_fact
+        from unnest(items) as i
+        cross join lateral jsonb_each_text(case
+            when jsonb_typeof(i.item -> 'contact') = 'object' then
+                (i.item -> 'contact')
+                || case when i.item ->> 'action' = 'remove' then '{"name": ""}'::jsonb else '{}'::jsonb end
+            when jsonb_typeof(i.item -> 'recipient') = 'object' then i.item -> 'recipient'
+            else '{}'::jsonb
+        end) as told (field, value)
+        where i.contact_id is not null
+            and told.field in ('wa_id', 'phone_number', 'bsuid', 'parent_bsuid', 'username', 'name')
+            and told.value is not null
+    ));
+
+    perform private.store_messages(
+        array(select i from unnest(items) as i where i.kind = 'message'), store_items.received_at
+    );
+
+    if exists (select from unnest(items) as i where i.kind = 'status') then
+        perform private.store_receipts(
+            array(select i from unnest(items) as i where i.kind = 'status'), store_items.received_at
+        );
+    end if;
+
+    -- What Meta said of these wamids before, or says here, belongs to their messages now.
+    for organization in select distinct i.organization_id from unnest(items) as i order by 1 loop
+        perform private.apply_receipts(organization, array(
+            select distinct i.item ->> 'wamid'
+            from unnest(items) as i
+            where i.organization_id = organization
+                and (i.kind = 'status' or (i.kind = 'message' and i.item ->> 'direction' = 'outbound'))
+        ));
+    end loop;
+
+    if exists (select from unnest(items) as i where i.kind in ('template', 'notice')) then
+        perform private.store_news(
+            array(select i from unnest(items) as i where i.kind in ('template', 'notice')), store_items.received_at
+        );
+    end if;
+end
+$$;
+
+create function private.store_messages(items private.delivery_item[], received_at timestamptz) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    news private.chat_news[];
+begin
+    if cardinality(items) = 0 then
+        return;
+    end if;
+
+    insert into public.chats (organization_id, contact_id, group_id)
+    select distinct i.organization_id, case when i.item ->> 'group_id' is null then i.contact_id end, i.item ->> 'group_id'
+    from unnest(items) as i
+    order by 1, 2, 3
+    on conflict do nothing;
+
+    perform from public.chats as c
+    join (
+        select distinct i.organization_id, i.contact_id, i.item ->> 'group_id' as group_id from unnest(items) as i
+    ) as named
+        on c.organization_id = named.organization_id
+        and (c.group_id = named.group_id or (named.group_id is null and c.contact_id = named.contact_id))
+    where c.platform = 'whatsapp'
+    order by c.id
+    for update of c;
+
+    with named as (
+        -- The same wamid twice in one delivery is one message; a placeholder gives way to the real thing.
+        select distinct on (i.organization_id, i.item ->> 'wamid')
+            i.organization_id, i.contact_id, i.item, i.occurred_at, c.id as chat_id
+        from unnest(items) as i
+        join public.chats as c
+            on c.organization_id = i.organization_id
+            and c.platform = 'whatsapp'
+            and (
+                c.group_id = i.item ->> 'group_id'
+                or (i.item ->> 'group_id' is null and c.contact_id = i.contact_id)
+            )
+        order by i.organization_id, i.item ->> 'wamid', (i.item ->> 'type' = 'media_placeholder'), i.nr
+    ),
+    stored as (
+        insert into public.messages as m (
+            organization_id, chat_id, contact_id, wamid, direction, origin, type, text, content,
+            reply_to_wamid, target_wamid, is_forwarded, occurred_at, imported_status
+        )
+        select
+            n.organization_id, n.chat_id, n.contact_id, n.item ->> 'wamid',
+            (n.item ->> 'direction')::public.message_direction,
+            (n.item ->> 'origin')::public.message_origin,
+            n.item ->> 'type', n.item ->> 'text', coalesce(n.item -> 'content', '{}'),
+            n.item ->> 'reply_to_wamid', n.item ->> 'target_wamid',
+            coalesce((n.item ->> 'is_forwarded')::boolean, false),
+            coalesce(n.occurred_at, store_messages.received_at),
+            case
+                when n.item ->> 'direction' = 'inbound' then null
+                when n.item ->> 'status' in ('sent', 'delivered', 'read', 'played', 'failed')
+                    then (n.item ->> 'status')::public.message_status
+                when n.item ->> 'status' = 'pending' then 'accepted'
+                -- Written in the business's own app or imported: it has left, whatever became of it.
+                else 'sent'
+            end
+        from named as n
+        order by n.organization_id, n.item ->> 'wamid'
+        on conflict (organization_id, wamid) do update set
+            type = excluded.type, text = excluded.text, content = excluded.content
+        where m.type = 'media_placeholder' and excluded.type <> 'media_placeholder'
+        returning m.id, m.organization_id, m.chat_id, m.wamid, m.direction, m.origin, m.type, m.text, m.occurred_at,
+            (m.xmax = 0) as is_new
+    ),
+    media as (
+        insert into public.message_media (
+            message_id, organization_id, media_id, mime_type, sha256, filename, is_voice, is_animated
+        )
+        select
+            s.id, s.organization_id, n.item -> 'media' ->> 'media_id', n.item -> 'media' ->> 'mime_type',
+            -- Base64 in webhooks, hex in the media endpoint's answer: hex here.
+            case
+                when n.item -> 'media' ->> 'sha256' ~ '^[A-Za-z0-9+/]{43}=$'
+                    then encode(decode(n.item -> 'media' ->> 'sha256', 'base64'), 'hex')
+                when n.item -> 'media' ->> 'sha256' ~ '^[0-9a-fA-F]{64}$' then lower(n.item -> 'media' ->> 'sha256')
+            end,
+            n.item -> 'media' ->> 'filename',
+            coalesce((n.item -> 'media' ->> 'is_voice')::boolean, false),
+            coalesce((n.item -> 'media' ->> 'is_animated')::boolean, false)
+        from stored as s
+        join named as n on n.organization_id = s.organization_id and n.item ->> 'wamid' = s.wamid
+        where n.item -> 'media' ->> 'media_id' is not null
+        on conflict (message_id) do nothing
+        returning message_id, organization_id
+    ),
+    media_jobs as (
+        insert into public.jobs (organization_id, kind, key, payload)
+        select m.organization_id, 'fetch_media', m.message_id::text, jsonb_build_object('message_id', m.message_id)
+        from media as m
+        on conflict (kind, key) do nothing
+    ),
+    -- Reactions, edits, revocations and notices of the system change a chat without being its last word.
+    said as (
+        select s.* from stored as s
+        where s.is_new and s.type not in ('reaction', 'edit', 'revoke', 'system')
+    ),
+    last_words as (
+        select distinct on (s.chat_id) s.chat_id, s.occurred_at, s.wamid, s.text, s.type, s.direction
+        from said as s
+        order by s.chat_id, s.occurred_at desc, s.wamid collate "C" desc
+    ),
+    unread as (
+        select s.chat_id, count(*) as messages
+        from said as s
+        where s.direction = 'inbound' and s.origin = 'live'
+        group by s.chat_id
+    ),
+    windows as (
+        select s.chat_id, max(s.occurred_at) + interval '24 hours' as expires_at
+        from stored as s
+        where s.is_new and s.direction = 'inbound' and s.origin = 'live' and s.type <> 'system'
+        group by s.chat_id
+    ),
+    changed as (
+        select w.chat_id from last_words as w
+        union
+        select w.chat_id from windows as w
+    )
+    select array_agg(row(
+        ch.chat_id, coalesce(u.messages, 0)::integer, w.expires_at, l.occurred_at, l.wamid, left(l.text, 300), l.type,
+        l.direction::text
+    )::private.chat_news)
+    into news
+    from changed as ch
+    left join last_words as l on l.chat_id = ch.chat_id
+    left join unread as u on u.chat_id = ch.chat_id
+    left join windows as w on w.chat_id = ch.chat_id;
+
+    perform private.add_to_chats(news);
+end
+$$;
+
+create function private.store_receipts(items private.delivery_item[], received_at timestamptz) returns void
+language sql volatile
+set search_path = ''
+as $$
+    with told as (
+        select
+            i.organization_id, i.item ->> 'wamid' as wamid, i.item ->> 'status' as status,
+            coalesce(i.occurred_at, store_receipts.received_at) as told_at,
+            i.item -> 'error' as error,
+            nullif(i.item -> 'pricing', 'null') as pricing,
+            nullif(i.item -> 'conversation', 'null') as conversation,
+            case
+                when i.item ->> 'callback_data' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+                    then (i.item ->> 'callback_data')::uuid
+            end as callback_message_id
+        from unnest(items) as i
+    ),
+    summed as (
+        select
+            t.organization_id, t.wamid,
+            min(t.told_at) filter (where t.status = 'sent') as sent_at,
+            min(t.told_at) filter (where t.status = 'delivered') as delivered_at,
+            min(t.told_at) filter (where t.status = 'read') as read_at,
+            min(t.told_at) filter (where t.status = 'played') as played_at,
+            min(t.told_at) filter (where t.status = 'failed') as failed_at,
+            (array_agg(t.error order by t.told_at, t.error) filter (where t.status = 'failed'))[1] as error,
+            max(t.pricing::text)::jsonb as pricing,
+            max(t.conversation::text)::jsonb as conversation,
+            max(t.callback_message_id::text)::uuid as callback_message_id
+        from told as t
+        group by t.organization_id, t.wamid
+    ),
+    others as (
+        select o.organization_id, o.wamid, jsonb_object_agg(o.status, o.told_at) as other_statuses
+        from (
+            select t.organization_id, t.wamid, t.status, min(t.told_at) as told_at
+            from told as t
+            where t.status not in ('sent', 'delivered', 'read', 'played', 'failed')
+            group by t.organization_id, t.wamid, t.status
+        ) as o
+        group by o.organization_id, o.wamid
+    )
+    insert into public.message_receipts as r (
+        organization_id, wamid, sent_at, delivered_at, read_at, played_at, failed_at, error, pricing, conversation,
+        other_statuses, callback_message_id
+    )
+    select
+        s.organization_id, s.wamid, s.sent_at, s.delivered_at, s.read_at, s.played_at, s.failed_at, s.error, s.pricing,
+        s.conversation, coalesce(o.other_statuses, '{}'), s.callback_message_id
+    from summed as s
+    left join others as o on o.organization_id = s.organization_id and o.wamid = s.wamid
+    order by s.organization_id, s.wamid
+    on conflict (organization_id, wamid) do update set
+        sent_at = least(r.sent_at, excluded.sent_at),
+        delivered_at = least(r.delivered_at, excluded.delivered_at),
+        read_at = least(r.read_at, excluded.read_at),
+        played_at = least(r.played_at, excluded.played_at),
+        failed_at = least(r.failed_at, excluded.failed_at),
+        error = case
+            when r.failed_at is null or excluded.failed_at < r.failed_at then excluded.error
+            when excluded.failed_at = r.failed_at then least(r.error, excluded.error)
+            else r.error
+        end,
+        pricing = greatest(r.pricing::text, excluded.pricing::text)::jsonb,
+        conversation = greatest(r.conversation::text, excluded.conversation::text)::jsonb,
+        other_statuses = excluded.other_statuses || r.other_statuses,
+        callback_message_id = coalesce(r.callback_message_id, excluded.callback_message_id)
+$$;
+
+create function private.store_news(items private.delivery_item[], received_at timestamptz) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+begin
+    insert into public.message_templates as t (
+        organization_id, integration_id, template_id, name, language, category, status, quality, components,
+        rejection_reason, facts_at
+    )
+    select distinct on (i.organization_id, i.item ->> 'template_id')
+        i.organization_id, i.integration_id, i.item ->> 'template_id', null, null, null, null, null, null, null, '{}'
+    from unnest(items) as i
+    where i.kind = 'template' and i.item ->> 'template_id' is not null
+    order by i.organization_id, i.item ->> 'template_id'
+    on conflict (organization_id, template_id) do nothing;
+
+    perform private.learn_template(i.organization_id, i.item, coalesce(i.occurred_at, store_news.received_at))
+    from (
+        select * from unnest(items) as u where u.kind = 'template' order by u.organization_id, u.item ->> 'template_id', u.nr
+    ) as i;
+
+    insert into public.notices (
+        organization_id, integration_id, field, event, severity, content, digest, occurred_at
+    )
+    select
+        i.organization_id, i.integration_id, i.item ->> 'field', i.item ->> 'event',
+        coalesce(i.item ->> 'severity', 'info')::public.notice_severity, coalesce(i.item -> 'content', '{}'),
+        encode(sha256(convert_to(
+            concat_ws('|', i.item ->> 'field', i.item ->> 'event', i.item ->> 'phone_number_id', i.occurred_at::text, i.item -> 'content'),
+            'UTF8'
+        )), 'hex'),
+        coalesce(i.occurred_at, store_news.received_at)
+    from unnest(items) as i
+    where i.kind = 'notice'
+    order by i.organization_id, i.nr
+    on conflict (organization_id, digest) do nothing;
+
+    perform private.learn_integration(i.integration_id, i.item, coalesce(i.occurred_at, store_news.received_at))
+    from (select * from unnest(items) as u where u.kind = 'notice' order by u.integration_id, u.nr) as i;
+end
+$$;
+
+-- Each kind of fact of a template (status, quality, category, components) as of the newest news of that kind.
+create function private.learn_template(organization uuid, item jsonb, told_at timestamptz) returns void
+language sql volatile
+set search_path = ''
+as $$
+    update public.message_templates as t set
+        name = coalesce(item ->> 'name', t.name),
+        language = coalesce(item ->> 'language', t.language),
+        status = coalesce(item ->> 'status', t.status),
+        quality = coalesce(item ->> 'quality', t.quality),
+        category = coalesce(item ->> 'category', t.category),
+        components = coalesce(nullif(item -> 'components', 'null'), t.components),
+        rejection_reason = case when item ->> 'status' is null then t.rejection_reason else item ->> 'reason' end,
+        facts_at = t.facts_at || jsonb_build_object(kind_of_fact, extract(epoch from told_at))
+    from (
+        select case
+            when item ->> 'event' in ('QUALITY', 'CATEGORY', 'COMPONENTS') then lower(item ->> 'event')
+            else 'status'
+        end as kind_of_fact
+    ) as k
+    where t.organization_id = organization and t.template_id = item ->> 'template_id'
+        and coalesce((t.facts_at ->> kind_of_fact)::numeric <= extract(epoch from told_at), true)
+$$;
+
+-- What news about an account or number means for the connection itself.
+create function private.learn_integration(integration uuid, item jsonb, told_at timestamptz) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    field text := item ->> 'field';
+    event text := item ->> 'event';
+    content jsonb := item -> 'content';
+begin
+    if field not in (
+        'phone_number_name_update', 'phone_number_quality_update', 'business_capability_update', 'account_update'
+    ) then
+        return;
+    end if;
+    update public.whatsapp_integrations as i set
+        display_name = case
+            when field = 'phone_number_name_update' and content ->> 'decision' = 'APPROVED'
+                then coalesce(content ->> 'requested_verified_name', i.display_name)
+            else i.display_name
+        end,
+        throughput = case
+            when field = 'phone_number_quality_update' and event = 'THROUGHPUT_UPGRADE' then 1000
+            else i.throughput
+        end,
+        messaging_limit = coalesce(
+            case
+                when field = 'phone_number_quality_update' then coalesce(
+                    content ->> 'max_daily_conversations_per_business', content ->> 'current_limit'
+                )
+                when field = 'business_capability_update' then coalesce(
+                    content ->> 'max_daily_conversations_per_business', content ->> 'max_daily_conversation_per_phone'
+                )
+            end,
+            i.messaging_limit
+        ),
+        status = case
+            when field <> 'account_update' then i.status
+            when event in ('ACCOUNT_DELETED', 'PARTNER_REMOVED', 'ACCOUNT_OFFBOARDED', 'PARTNER_APP_UNINSTALLED')
+                and i.status = 'connected' then 'error'
+            when event = 'ACCOUNT_RECONNECTED' and i.status = 'error'
+                and i.error_code like 'account_%' then 'connected'
+            else i.status
+        end,
+        error_code = case
+            when field <> 'account_update' then i.error_code
+            when event in ('ACCOUNT_DELETED', 'PARTNER_REMOVED', 'ACCOUNT_OFFBOARDED', 'PARTNER_APP_UNINSTALLED')
+                then 'account_' || lower(event)
+            when event = 'ACCOUNT_RECONNECTED' and i.error_code like 'account_%' then null
+            else i.error_code
+        end,
+        error_message = case
+            when field <> 'account_update' then i.error_message
+            when event in ('ACCOUNT_DELETED', 'PARTNER_REMOVED', 'ACCOUNT_OFFBOARDED', 'PARTNER_APP_UNINSTALLED')
+                then 'WhatsApp reports that this account was disconnected (' || event || '). Connect it again.'
+            when event = 'ACCOUNT_RECONNECTED' and i.error_code like 'account_%' then null
+            else i.error_message
+        end,
+        facts_at = i.facts_at || jsonb_build_object(field, extract(epoch from told_at))
+    where i.id = integration
+        and coalesce((i.facts_at ->> field)::numeric <= extract(epoch from told_at), true);
+end
+$$;
+
+-- The one call that a delivery costs. Answers
+-- {event_id, is_duplicate, state, items, problems, refused: [{path, reason}], organization_ids}.
+create function public.store_delivery(
+    source uuid,
+    body_digest text,
+    body_text text,
+    body_base64 text,
+    parsed_items jsonb,
+    parse_problems jsonb,
+    is_readable boolean default true,
+    is_replay boolean default false
+) returns jsonb
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    event public.webhook_events;
+    items private.delivery_item[];
+    known private.delivery_item[];
+    one private.delivery_item;
+    stored integer := 0;
+    tenants uuid[];
+    refused jsonb;
+    problems integer;
+begin
+    insert into public.webhook_events as e (source_integration_id, digest, body, body_bytes, state)
+    values (source, body_digest, body_text, decode(body_base64, 'base64'), 'stored')
+    on conflict (source_integration_id, digest) do update set
+        seen_count = e.seen_count + case when is_replay then 0 else 1 end,
+        last_seen_at = case when is_replay then e.last_seen_at else now() end
+    returning * into event;
+
+    if event.seen_count > 1 and not is_replay and event.state in ('stored', 'unreadable') then
+        return jsonb_build_object(
+            'event_id', event.id, 'is_duplicate', true, 'state', event.state, 'items', 0, 'problems', 0,
+            'refused', '[]'::jsonb, 'organization_ids', '[]'::jsonb
+        );
+    end if;
+
+    -- Whose is each item? By the business's own number where it names one, else by its account. An
+    -- organization's own secret speaks for that organization's connection alone.
+    with parsed as (
+        select p.nr, p.item, p.item ->> 'phone_number_id' as number_id, p.item ->> 'waba_id' as account_id
+        from jsonb_array_elements(parsed_items) with ordinality as p (item, nr)
+    ),
+    named as (
+        select distinct p.number_id, p.account_id from parsed as p
+    ),
+    tenant as (
+        select n.number_id, n.account_id, i.organization_id, i.id
+        from named as n
+        join public.whatsapp_integrations as i on i.phone_number_id = n.number_id
+        where i.status in ('connected', 'error')
+            and (source is null or (i.id = source and i.business_account_id = n.account_id))
+        union all
+        select n.number_id, n.account_id, i.organization_id, i.id
+        from named as n
+        join public.whatsapp_integrations as i on i.business_account_id = n.account_id
+        where n.number_id is null
+            and i.status in ('connected', 'error')
+            and (source is null or i.id = source)
+    )
+    select coalesce(array_agg(row(
+        p.nr, p.item ->> 'kind', p.item ->> 'path', t.organization_id, t.id, (p.item ->> 'occurred_at')::timestamptz,
+        case
+            when p.item ->> 'kind' in ('message', 'contact', 'identity')
+                or jsonb_array_length(coalesce(nullif(p.item -> 'recipient', 'null') -> 'aliases', '[]')) > 1
+                then (
+                    select array_agg(distinct a.alias order by a.alias)
+                    from jsonb_array_elements_text(coalesce(
+                        p.item -> 'aliases', p.item -> 'contact' -> 'aliases', p.item -> 'recipient' -> 'aliases'
+                    )) as a (alias)
+                )
+        end,
+        null, p.item
+    )::private.delivery_item order by p.nr, t.id), '{}')
+    into items
+    from parsed as p
+    left join tenant as t
+        on t.number_id is not distinct from p.number_id and t.account_id is not distinct from p.account_id;
+
+    known := array(select i from unnest(items) as i where i.organization_id is not null);
+    tenants := array(select distinct i.organization_id from unnest(known) as i);
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'path', i.path, 'reason', case when source is null then 'unknown_number' else 'not_covered_by_secret' end
+    ) order by i.nr), '[]')
+    into refused
+    from unnest(items) as i
+    where i.organization_id is null;
+
+    insert into public.webhook_problems (event_id, path, reason)
+    select event.id, r ->> 'path', r ->> 'reason' from jsonb_array_elements(refused) as r
+    on conflict (event_id, path) do nothing;
+    insert into public.webhook_problems (event_id, organization_id, path, reason, item)
+    select event.id, case when cardinality(tenants) = 1 then tenants[1] end, p ->> 'path', p ->> 'reason', p -> 'item'
+    from jsonb_array_elements(parse_problems) as p
+    on conflict (event_id, path) do nothing;
+
+    if cardinality(known) > 0 then
+        begin
+            perform private.store_items(known, event.received_at);
+            stored := cardinality(known);
+        exception when others then
+            -- Only what the content can cause; anything else (no memory, a lock, a shutdown) is for Meta to repeat.
+            if left(sqlstate, 2) not in ('21', '22', '23', '54') then
+                raise;
+            end if;
+            foreach one in array known loop
+                begin
+                    perform private.store_items(array[one], event.received_at);
+                    stored := stored + 1;
+                exception when others then
+                    if left(sqlstate, 2) not in ('21', '22', '23', '54') then
+                        raise;
+                    end if;
+                    insert into public.webhook_problems (event_id, organization_id, path, reason, item)
+                    values (event.id, one.organization_id, one.path, 'not_storable: ' || sqlerrm, one.item)
+                    on conflict (event_id, path) do nothing;
+                end;
+            end loop;
+        end;
+
+        -- At most every few seconds: a busy number would otherwise queue up for this one row.
+        update public.whatsapp_integrations as i set
+            first_event_at = coalesce(i.first_event_at, now()), last_event_at = now()
+        where i.id in (select k.integration_id from unnest(known) as k)
+            and (i.last_event_at is null or i.last_event_at < now() - interval '5 seconds');
+    end if;
+
+    if is_replay then
+        -- What is stored by now is no problem any more.
+        delete from public.webhook_problems as p
+        where p.event_id = event.id and stored = cardinality(items) and jsonb_array_length(parse_problems) = 0;
+    end if;
+
+    select count(*) into problems from public.webhook_problems as p where p.event_id = event.id;
+    update public.webhook_events as e set
+        organization_id = case when cardinality(tenants) = 1 then tenants[1] end,
+        state = case
+            when not is_readable then 'unreadable'
+            when stored = 0 and jsonb_array_length(refused) > 0 then 'unassigned'
+            when problems > 0 then 'partial'
+            else 'stored'
+        end::public.webhook_event_state,
+        item_count = stored,
+        problem_count = problems
+    where e.id = event.id
+        and (
+            not is_readable or problems > 0 or stored > 0 or e.state <> 'stored' or cardinality(tenants) > 0
+        );
+
+    return jsonb_build_object(
+        'event_id', event.id, 'is_duplicate', event.seen_count > 1, 'state',
+        (select e.state from public.webhook_events as e where e.id = event.id),
+        'items', stored, 'problems', problems, 'refused', refused, 'organization_ids', to_jsonb(tenants)
+    );
+end
+$$;
+
+revoke execute on all functions in schema private from public;
+grant execute on all functions in schema private to service_role;
+revoke execute on function public.store_delivery from public, anon, authenticated;
+grant execute on function public.store_delivery to service_role;

@@ -1,7 +1,7 @@
 """One webhook delivery of Meta → a flat list of items, each of which stands alone. No I/O.
 
 `parse_delivery` never raises: what cannot be understood becomes a problem that keeps the raw object and
-blocks none of its neighbours. Each message, status or other event of a delivery ends in an item or in a problem.
+blocks none of its neighbours. Each message, status or other event ends in an item or in a problem.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
 """
 

@@ -4,10 +4,12 @@ AppError                        500 unexpected
 ├── BadRequest                  400 bad_request
 │   ├── NotJson                 400 not_json
 │   ├── InvalidBody             422 invalid_body
-│   │   └── InvalidPhoneNumber  422 invalid_phone_number
+│   │   ├── InvalidPhoneNumber  422 invalid_phone_number
+│   │   └── CredentialsRefused  422 credentials_refused
 │   ├── InvalidQuery            422 invalid_query
 │   ├── OrganizationRequired    400 organization_required
 │   ├── InvalidState            400 invalid_state
+│   ├── DialogCodeSpent         400 dialog_code_spent
 │   ├── WrongCode               422 wrong_code
 │   └── CodeExpired             410 code_expired
 ├── Unauthorized                401 unauthorized
@@ -26,6 +28,11 @@ AppError                        500 unexpected
 ├── MethodNotAllowed            405 method_not_allowed
 ├── Conflict                    409 conflict
 │   ├── NumberTaken             409 number_taken
+│   ├── AlreadyConnected        409 already_connected
+│   ├── ConnectionInProgress    409 connection_in_progress
+│   ├── ConnectionSuperseded    409 connection_superseded
+│   ├── VerificationRequired    409 verification_required
+│   ├── PinRequired             409 pin_required
 │   ├── NotConnected            409 not_connected
 │   ├── WindowClosed            409 window_closed
 │   └── IdempotencyMismatch     409 idempotency_mismatch
@@ -111,6 +118,11 @@ class AppError(Exception):
         self.values = values
         super().__init__(self.sentence("en"))
 
+    @property
+    def log_fields(self) -> Mapping[str, object]:
+        """What the log may know beyond the code."""
+        return {}
+
     def sentence(self, language: str) -> str:
         """Say it in the person's language, English where we have no other."""
         template = self.sentences.get(language) or self.sentences["en"]
@@ -178,6 +190,16 @@ class InvalidPhoneNumber(InvalidBody):
     )
 
 
+class CredentialsRefused(InvalidBody):
+    """Meta does not confirm what was pasted; `details` says which field, and what to paste instead."""
+
+    code = "credentials_refused"
+    sentences = _say(
+        "Meta does not accept these credentials as they are; see the details.",
+        "Meta no acepta estas credenciales tal como están; revisa los detalles.",
+    )
+
+
 class InvalidQuery(BadRequest):
     """The query string breaks rules; `details` names each parameter."""
 
@@ -206,6 +228,16 @@ class InvalidState(BadRequest):
     sentences = _say(
         "This connection attempt is no longer valid. Start connecting again.",
         "Este intento de conexión ya no es válido. Vuelve a iniciar la conexión.",
+    )
+
+
+class DialogCodeSpent(BadRequest):
+    """Meta's dialog gave a code that was used already, or more than 30 seconds ago."""
+
+    code = "dialog_code_spent"
+    sentences = _say(
+        "Meta's confirmation was used already or came too late. Open the Meta window again.",
+        "La confirmación de Meta ya se usó o llegó tarde. Abre de nuevo la ventana de Meta.",
     )
 
 
@@ -413,6 +445,60 @@ class NumberTaken(Conflict):
     )
 
 
+class AlreadyConnected(Conflict):
+    """The organization has another number connected."""
+
+    code = "already_connected"
+    sentences = _say(
+        "Your organization already has another number connected. Disconnect it first.",
+        "Tu organización ya tiene otro número conectado. Desconéctalo primero.",
+    )
+
+
+class ConnectionInProgress(Conflict):
+    """Somebody else of the organization is connecting a number at this moment."""
+
+    code = "connection_in_progress"
+    retryable = True
+    sentences = _say(
+        "Somebody in your organization is connecting a number right now. Try again in {retry_after} seconds.",
+        "Alguien de tu organización está conectando un número ahora mismo. "
+        "Inténtalo de nuevo en {retry_after} segundos.",
+    )
+
+
+class ConnectionSuperseded(Conflict):
+    """A later call took this attempt over; what it did counts."""
+
+    code = "connection_superseded"
+    sentences = _say(
+        "Another attempt to connect took over. Look at the state of the connection.",
+        "Otro intento de conexión tomó el relevo. Revisa el estado de la conexión.",
+    )
+
+
+class VerificationRequired(Conflict):
+    """The number must be proven with a code first."""
+
+    code = "verification_required"
+    sentences = _say(
+        "This number must be verified with a code first. Ask for one.",
+        "Primero hay que verificar este número con un código. Pide uno.",
+    )
+
+
+class PinRequired(Conflict):
+    """The number has a two-step PIN that we do not know."""
+
+    code = "pin_required"
+    sentences = _say(
+        "This number is protected by a two-step verification PIN. Enter its 6 digits, "
+        "or change the PIN in WhatsApp Manager.",
+        "Este número está protegido por un PIN de verificación en dos pasos. Escribe sus 6 dígitos "
+        "o cambia el PIN en el Administrador de WhatsApp.",
+    )
+
+
 class NotConnected(Conflict):
     """The integration is there but cannot send now."""
 
@@ -508,6 +594,11 @@ class Misconfigured(AppError):
         ] + [{"field": name, "rule": "invalid", "message": text} for name, text in self.problems.items()]
         super().__init__(details=details, settings=", ".join([*self.missing, *self.problems]))
 
+    @property
+    def log_fields(self) -> Mapping[str, object]:
+        """Name the settings to the deployer."""
+        return {"missing": self.missing, "wrong": list(self.problems.values())}
+
 
 class MetaRefused(AppError):
     """Meta understood and said no; what that means is looked up in `shared/meta_errors.py`.
@@ -542,6 +633,11 @@ class MetaRefused(AppError):
         if help is not None:
             self.help = help
         super().__init__(**values)
+
+    @property
+    def log_fields(self) -> Mapping[str, object]:
+        """Name Meta's own reason."""
+        return {f"meta_{name}": value for name, value in self.meta.items()}
 
     def to_body(self, language: str = "en") -> dict[str, Any]:
         """Add what Meta's support would ask for."""

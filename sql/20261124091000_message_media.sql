@@ -6,7 +6,7 @@ create table public.message_media (
     message_id uuid primary key references public.messages (id) on delete cascade,
     organization_id uuid not null references public.organizations (id) on delete cascade,
     -- Meta's id: valid 7 days for what arrives, 30 days for what we upload.
-    media_id text not null,
+    media_id text,
     mime_type text,
     -- Hex, however Meta wrote it.
     sha256 text,

@@ -221,7 +221,7 @@ begin
             coalesce((n.item -> 'media' ->> 'is_animated')::boolean, false)
         from stored as s
         join named as n on n.organization_id = s.organization_id and n.item ->> 'wamid' = s.wamid
-        where n.item -> 'media' ->> 'media_id' is not null
+        where jsonb_typeof(n.item -> 'media') = 'object'
         on conflict (message_id) do nothing
         returning message_id, organization_id
     ),
@@ -270,6 +270,23 @@ begin
 
     perform private.add_to_chats(news);
 end
+$$;
+
+-- The earlier time of each key of two objects whose values are times.
+create function private.earliest(one jsonb, other jsonb) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_object_agg(e.key, e.told_at), '{}')
+    from (
+        select both_.key, min(both_.value::timestamptz) as told_at
+        from (
+            select key, value from jsonb_each_text(one)
+            union all
+            select key, value from jsonb_each_text(other)
+        ) as both_
+        group by both_.key
+    ) as e
 $$;
 
 create function private.store_receipts(items private.delivery_item[], received_at timestamptz) returns void
@@ -337,7 +354,7 @@ as $$
         end,
         pricing = greatest(r.pricing::text, excluded.pricing::text)::jsonb,
         conversation = greatest(r.conversation::text, excluded.conversation::text)::jsonb,
-        other_statuses = excluded.other_statuses || r.other_statuses,
+        other_statuses = private.earliest(r.other_statuses, excluded.other_statuses),
         callback_message_id = coalesce(r.callback_message_id, excluded.callback_message_id)
 $$;
 

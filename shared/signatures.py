@@ -17,6 +17,11 @@ PREFIX = "sha256="
 FORM = re.compile(rb"sha256=[0-9a-f]{64}")
 
 
+def has_form(header: str | None) -> bool:
+    """Tell whether this can be a signature at all, before a body is read or a secret looked up for it."""
+    return header is not None and FORM.fullmatch(header.encode("utf-8", "surrogatepass")) is not None
+
+
 def is_signed(body: bytes, header: str | bytes | None, secrets: Sequence[str]) -> bool:
     """Tell whether one of the secrets signed exactly these bytes; the time taken tells nothing."""
     # Bytes, because compare_digest raises on a str that is not ASCII and anybody may send one.

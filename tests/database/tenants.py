@@ -48,7 +48,9 @@ def make_tenant(connection: Connection, *, status: str = "connected", **columns:
     """Add an organization whose number is connected, its secrets in the form of ciphertexts."""
     owner_id = make_user(connection)
     organization_id = _only(
-        connection, "insert into organizations (owner_id, name) values (%s, 'Prueba') returning id", (owner_id,)
+        connection,
+        "insert into organizations (owner_id, name) values (%s, 'Prueba') returning id",
+        (owner_id,),
     )
     number = next(_ids)
     values: dict[str, object] = {
@@ -125,8 +127,8 @@ def snapshot(connection: Connection, tenant: Tenant) -> dict[str, Any]:
     messages = connection.execute(
         """
         select m.wamid, m.direction::text, m.origin::text, m.type, m.text, m.content, m.reply_to_wamid,
-            m.target_wamid, m.is_forwarded, m.occurred_at, m.status::text, m.sent_at, m.delivered_at, m.read_at,
-            m.played_at, m.failed_at, m.error_code, m.error_message,
+            m.target_wamid, m.is_forwarded, m.occurred_at, m.status::text, m.sent_at, m.delivered_at,
+            m.read_at, m.played_at, m.failed_at, m.error_code, m.error_message,
             (select min(a.alias) from contact_aliases a where a.contact_id = m.contact_id),
             (select mm.media_id from message_media mm where mm.message_id = m.id),
             (select count(*) from jobs j where j.key = m.id::text)

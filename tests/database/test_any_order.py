@@ -12,7 +12,7 @@ from tests import wire
 from tests.database.tenants import Tenant, make_tenant, snapshot, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import psycopg
 
@@ -68,7 +68,7 @@ def reported(draw: st.DrawFn, number: int) -> dict[str, Any]:
 
 @st.composite
 def events(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """A history: what customers write, what the business writes in its own app, what Meta reports of it."""
+    """Draw a history: what customers write, what the business writes, what Meta reports of it."""
     found: list[dict[str, Any]] = []
     for number in range(1, draw(st.integers(min_value=1, max_value=8)) + 1):
         found.append(draw(inbound(number)))
@@ -91,9 +91,7 @@ def deliver(connection: Connection, tenant: Tenant, changes: Sequence[dict[str, 
     store(connection, {"object": "whatsapp_business_account", "entry": [entry]})
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=events(), seed=st.integers(min_value=0, max_value=2**32))
 def test_order_repetition_and_batching_do_not_matter(
     database: Connection, history: list[dict[str, Any]], seed: int

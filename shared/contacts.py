@@ -20,7 +20,10 @@ _MIN_PHONE, _MAX_PHONE = 5, 15
 _PHONE_PUNCTUATION = str.maketrans("", "", "+-(). \u00a0")
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,140}")
 
-_BRAZIL_WITHOUT_NINTH_DIGIT = re.compile(r"55([1-9][1-9])([6-9]\d{7})", re.ASCII)
+# The 67 area codes of Brazil's numbering plan, then a mobile number as it was before 2016.
+_BRAZIL_WITHOUT_NINTH_DIGIT = re.compile(
+    r"55(1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9])([6-9]\d{7})", re.ASCII
+)
 _MEXICO_WITH_MOBILE_ONE = re.compile(r"521(\d{10})", re.ASCII)
 _ARGENTINA_MOBILE = re.compile(r"549(\d{10,12})", re.ASCII)
 # The domestic mobile prefix stands behind the area code, which has 2 (only 11), 3 or 4 digits.
@@ -34,17 +37,11 @@ def canonical_phone(digits: str) -> str:
     Brazil's mobiles with and without the ninth digit, Mexico's 52 and 521, Argentina's 54 and 549
     (and the domestic 15). Everything else, landlines included, stays as it is.
     """
-    if digits.startswith("55"):
-        return (
-            _BRAZIL_WITHOUT_NINTH_DIGIT.sub(r"55\g<1>9\g<2>", digits)
-            if len(digits) == len("551198765432")
-            else digits
-        )
-    if digits.startswith("52"):
-        return _MEXICO_WITH_MOBILE_ONE.sub(r"52\1", digits) if len(digits) == len("5215512345678") else digits
-    if digits.startswith("54"):
-        return _canonical_argentina(digits)
-    return digits
+    if mobile := _BRAZIL_WITHOUT_NINTH_DIGIT.fullmatch(digits):
+        return f"55{mobile[1]}9{mobile[2]}"
+    if mobile := _MEXICO_WITH_MOBILE_ONE.fullmatch(digits):
+        return f"52{mobile[1]}"
+    return _canonical_argentina(digits) if digits.startswith("54") else digits
 
 
 def _canonical_argentina(digits: str) -> str:
@@ -82,8 +79,8 @@ def make_contact(
 ) -> Contact | None:
     """Return the contact that these of Meta's values describe, or None if nothing identifies anybody."""
     whatsapp_id, user_id, parent = identifier_of(wa_id), identifier_of(bsuid), identifier_of(parent_bsuid)
-    if user_id is None and whatsapp_id is not None and _BSUID.fullmatch(whatsapp_id):
-        whatsapp_id, user_id = None, whatsapp_id
+    if whatsapp_id is not None and _BSUID.fullmatch(whatsapp_id):
+        whatsapp_id, user_id = None, user_id or whatsapp_id
     digits = phone_digits(whatsapp_id)
     aliases = _aliases(digits, whatsapp_id, user_id, parent)
     if not aliases:

@@ -100,7 +100,8 @@ def _media(kind: str, body: Mapping) -> Item | None:
 
 
 def _text(kind: str, raw: Mapping) -> str | None:
-    text = _TEXTS[kind](raw.get(kind)) if kind in _TEXTS else _any_text(raw.get(kind))
+    body = raw.get(kind)
+    text = _string(body) or _TEXTS.get(kind, _ANY)(body)
     return text[:MAX_TEXT] if text else None
 
 
@@ -152,10 +153,6 @@ def _edit(body: object) -> str | None:
     kind = _type_of(edited)
     # An edit of an edit does not exist, and reading one would let a payload choose our recursion.
     return None if kind == "edit" else _text(kind, edited)
-
-
-def _any_text(body: object) -> str | None:
-    return _string(body) or _ANY(body)
 
 
 def _nothing(_body: object) -> None:

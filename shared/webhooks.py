@@ -2,6 +2,18 @@
 
 `parse_delivery` never raises: what cannot be understood becomes a problem that keeps the raw object and
 blocks none of its neighbours. Each message, status or other event ends in an item or in a problem.
+
+Every item has `kind`, `path` (where in the payload), `waba_id`, `phone_number_id` and `occurred_at`. By kind:
+
+- `message`: wamid, direction, origin (live, echo, history), is_standby, type, text (what a list shows),
+  content (Meta's fields that have no place of their own, under their names), reply_to_wamid, target_wamid
+  (what a reaction, edit or revoke speaks of), is_forwarded, group_id, status (history only), contact, media
+- `status`: wamid, status, recipient, error, errors, pricing, conversation, callback_data, group_id, extra
+- `contact`: contact, action (add, remove): the address book of a connected Business app
+- `identity`: aliases (now known to be one person), contact (how to reach that person from now on)
+- `template`: template_id, name, language, event, status, quality, category, components, reason, content
+- `notice`: field, event, severity, content, phone_number, template_id: what an owner may want to know
+
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
 """
 
@@ -62,6 +74,7 @@ _ORIGINS = {
 }
 KNOWN_FIELDS = frozenset(_ORIGINS) | TEMPLATE_FIELDS | NOTICE_FIELDS
 
+_MAX_KEY = 64
 _ENVELOPE_KEYS = frozenset({"object", "entry"})
 _ENTRY_KEYS = frozenset({"id", "time", "changes", "uid", "changed_fields"})
 _CHANGE_KEYS = frozenset({"field", "value"})
@@ -159,9 +172,9 @@ class _Reader:
                 self.problem(at, "parser_fault", element)
 
     def leftovers(self, path: str, raw: Mapping, known: frozenset[str]) -> None:
-        for key, value in raw.items():
-            if key not in known:
-                self.problem(f"{path}.{key}" if path else key, "unknown_part", value)
+        for key in raw.keys() - known:
+            name = key[:_MAX_KEY]
+            self.problem(f"{path}.{name}" if path else name, "unknown_part", {key: raw[key]})
 
     def read(self, payload: Mapping) -> None:
         object_ = text_of(payload.get("object"))

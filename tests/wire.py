@@ -24,14 +24,16 @@ _META_ESCAPES = {"/": r"\/", "<": r"\u003C", "%": r"\u0025", "@": r"\u0040"}
 
 
 def to_wire(payload: object) -> bytes:
-    """Write JSON as Meta does: compact, ASCII, lower-case `\\uXXXX`, and its own four escapes."""
+    r"""Write JSON as Meta does: compact, ASCII, lower-case `\uXXXX`, and its own four escapes."""
     text = json.dumps(payload, ensure_ascii=True, separators=(",", ":"))
     for character, escape in _META_ESCAPES.items():
         text = text.replace(character, escape)
     return text.encode("ascii")
 
 
-def delivery(*values: object, field: str = "messages", waba_id: str = WABA_ID, time: int | None = None) -> Json:
+def delivery(
+    *values: object, field: str = "messages", waba_id: str = WABA_ID, time: int | None = None
+) -> Json:
     """Return a payload with one entry and one change per value."""
     entry: Json = {"id": waba_id, "changes": [{"value": value, "field": field} for value in values]}
     if time is not None:
@@ -40,7 +42,7 @@ def delivery(*values: object, field: str = "messages", waba_id: str = WABA_ID, t
 
 
 def value(*, phone_number_id: str = PHONE_NUMBER_ID, own_phone: str = OWN_PHONE, **parts: object) -> Json:
-    """Return the value of a change about one number; `parts` are contacts, messages, statuses, errors …"""
+    """Return the value of a change about one number; `parts` are messages, statuses and the like."""
     metadata = {"display_phone_number": own_phone, "phone_number_id": phone_number_id}
     return {"messaging_product": "whatsapp", "metadata": metadata, **parts}
 
@@ -73,7 +75,13 @@ def message(
     **extra: object,
 ) -> Json:
     """Return an element of `messages` of any type; `number` makes its wamid."""
-    known = {"from": sender, "from_user_id": bsuid, "id": wamid(number), "timestamp": timestamp, "type": type_}
+    known = {
+        "from": sender,
+        "from_user_id": bsuid,
+        "id": wamid(number),
+        "timestamp": timestamp,
+        "type": type_,
+    }
     return {**_without_none(known), type_: content, **extra}
 
 
@@ -93,7 +101,9 @@ def status(
     **extra: object,
 ) -> Json:
     """Return an element of `statuses`; `error_code` adds the error that a `failed` one carries."""
-    errors = None if error_code is None else [{"code": error_code, "title": "An error", "message": "An error"}]
+    errors = (
+        None if error_code is None else [{"code": error_code, "title": "An error", "message": "An error"}]
+    )
     known = {
         "id": wamid(number),
         "status": word,
@@ -125,7 +135,9 @@ def batch(count: int, *, size: int | None = None, first: int = 1, senders: int |
     people = count if senders is None else senders
     phones = [f"1555010{number % people:04d}" for number in range(count)]
     numbers = range(first, first + count)
-    messages = [text_message("", number=number, sender=phone) for number, phone in zip(numbers, phones, strict=True)]
+    messages = [
+        text_message("", number=number, sender=phone) for number, phone in zip(numbers, phones, strict=True)
+    ]
     contacts = [contact(phone, name=f"Persona {phone[-4:]}") for phone in dict.fromkeys(phones)]
     payload = delivery(value(contacts=contacts, messages=messages))
     padding = 0 if size is None else max(0, (size - len(to_wire(payload))) // max(1, count))

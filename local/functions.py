@@ -1,0 +1,130 @@
+"""All functions behind one address, as the deployments have them: `python -m local.functions PORT`.
+
+A folder `functions/<name>` with a `handler.py` answers at `/functions/v1/whatsapp-<name>`; it is found, not
+listed here. The webhook answers at `/api/webhooks/whatsapp` too, the path that Vercel gives it.
+
+GET  /         a page about this stack, for the developer
+GET  /health   whether the functions could be loaded
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Route
+
+from local.programs import ROOT
+from local.settings import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+PREFIX = "/functions/v1/"
+ALIASES = {"/api/webhooks/whatsapp": "whatsapp-webhook"}
+
+
+class Functions:
+    """Hands each request on, path and all, to the function that its path names."""
+
+    def __init__(self, apps: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
+        self.apps = apps
+        self.otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        app = self.find(scope["path"]) if scope["type"] == "http" else None
+        await (app or self.otherwise)(scope, receive, send)
+
+    def find(self, path: str) -> ASGIApp | None:
+        """Find the function of a path."""
+        for alias, name in ALIASES.items():
+            if path == alias or path.startswith(alias + "/"):
+                return self.apps.get(name)
+        if not path.startswith(PREFIX):
+            return None
+        return self.apps.get(path.removeprefix(PREFIX).partition("/")[0])
+
+
+def load() -> dict[str, ASGIApp]:
+    """Import every function that exists."""
+    return {
+        f"whatsapp-{handler.parent.name.replace('_', '-')}": importlib.import_module(
+            f"functions.{handler.parent.name}.handler"
+        ).app
+        for handler in sorted((ROOT / "functions").glob("*/handler.py"))
+    }
+
+
+def create(environ: Mapping[str, str]) -> Functions:
+    """Make the application of the stack."""
+    apps = load()
+
+    async def show_page(_request: Request) -> HTMLResponse:
+        return HTMLResponse(_page(list(apps), environ))
+
+    async def show_health(_request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "functions": list(apps)})
+
+    return Functions(apps, Starlette(routes=[Route("/", show_page), Route("/health", show_health)]))
+
+
+def _page(names: list[str], environ: Mapping[str, str]) -> str:
+    def link(address: str) -> str:
+        return f'<a href="{html.escape(address)}">{html.escape(address)}</a>'
+
+    base = environ.get("FUNCTIONS_URL", "")
+    rows = [
+        ("Functions", "<br>".join(html.escape(f"{base}/{name}") for name in names) or "none yet"),
+        ("Supabase", html.escape(environ.get("SUPABASE_URL", ""))),
+        ("Graph API", link(environ.get("GRAPH_API_URL", "") + "/_simulator")),
+    ]
+    table = "".join(f"<tr><th scope=row>{name}<td>{value}" for name, value in rows)
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>The local stack</title>
+<style>
+  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem }}
+  th {{ text-align: left; vertical-align: top; padding-right: 2rem }}
+  code {{ background: #eee; padding: .1em .3em }}
+</style>
+<h1>The local stack is up</h1>
+<p>There is no dashboard at this address yet: this page stands in its place.</p>
+<table>{table}</table>
+<ul>
+  <li>Keys and addresses are in <code>.local/env</code>, logs in <code>.local/logs</code>.
+  <li><code>make story</code> plays a whole conversation on a stack of its own.
+  <li><code>make down</code> ends this one; nothing that was stored in it remains.
+</ul>
+<p>How it works: <code>docs/local-stack.md</code>.</p>
+"""
+
+
+def main() -> None:
+    """Serve until asked to stop."""
+    uvicorn.run(
+        create(os.environ),
+        host=HOST,
+        port=int(sys.argv[1]),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        # Longer than any client keeps its connections: a request never meets one that is being closed.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=3,
+    )
+
+
+if __name__ == "__main__":
+    main()

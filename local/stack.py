@@ -1,0 +1,133 @@
+"""The stack from outside: start it in the background, find it, stop it.
+
+with running_stack(folder) as stack:
+    httpx.get(stack.variables["FUNCTIONS_URL"] + "/whatsapp-webhook")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local import dotenv
+from local.processes import ProcessName, die_with_parent
+from local.programs import ROOT
+from local.supervisor import clear, held, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+FOLDER = ROOT / ".local"
+READY = "ready"
+STOP_SECONDS = 30.0
+
+
+class StackFailed(Exception):
+    """The stack did not start; the message holds what it told."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is up."""
+
+    folder: Path
+    variables: Mapping[str, str]
+    """What `env` in its folder says: addresses, keys, secrets."""
+
+    @property
+    def logs(self) -> Path:
+        """The folder with a log of each service."""
+        return self.folder / "logs"
+
+
+def find(folder: Path = FOLDER) -> Stack | None:
+    """Find the stack that is up in a folder."""
+    if not folder.is_dir():
+        return None
+    with held(folder) as is_ours:
+        if is_ours:
+            return None
+    try:
+        return Stack(folder, dotenv.read(folder / "env"))
+    except FileNotFoundError:
+        return None
+
+
+def start(
+    folder: Path,
+    environ: Mapping[str, str],
+    tell: Callable[[str], None],
+    *,
+    dies_with_us: bool = False,
+) -> Stack:
+    """Start a stack in the background and return when it is ready; raises `StackFailed`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as told, (folder / "supervisor.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local", "run", "--folder", folder, "--tell", str(writing)],
+            cwd=ROOT,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[writing],
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM) if dies_with_us else None,  # noqa: PLW1509 # imports nothing
+        )
+        os.close(writing)
+        lines = []
+        for line in told:
+            if line.rstrip("\n") == READY:
+                return Stack(folder, dotenv.read(folder / "env"))
+            lines.append(line)
+            tell(line.rstrip("\n"))
+    process.wait()
+    raise StackFailed("".join(lines) + (folder / "supervisor.log").read_text("utf-8", "replace"))
+
+
+def stop(folder: Path = FOLDER) -> bool:
+    """Stop the stack of a folder, and clear what an earlier one left; returns whether one was up."""
+    if not folder.is_dir():
+        return False
+    was_up = False
+    deadline = time.monotonic() + STOP_SECONDS
+    while True:
+        with held(folder) as is_ours:
+            if is_ours:
+                clear(folder)
+                return was_up
+        supervisor = _find_supervisor(folder)
+        if supervisor and not was_up:
+            os.kill(supervisor.pid, signal.SIGTERM)
+            was_up = True
+        elif supervisor and time.monotonic() > deadline:
+            os.kill(supervisor.pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running_stack(
+    folder: Path, environ: Mapping[str, str] | None = None, tell: Callable[[str], None] = lambda _line: None
+) -> Iterator[Stack]:
+    """Run a stack of one's own in a folder; it ends with the block, or with this process."""
+    stack = start(folder, os.environ if environ is None else environ, tell, dies_with_us=True)
+    try:
+        yield stack
+    finally:
+        stop(folder)
+
+
+def _find_supervisor(folder: Path) -> ProcessName | None:
+    state = read_state(folder)
+    if "supervisor" not in state:
+        return None
+    name = ProcessName.from_json(state["supervisor"])
+    return name if name.is_running() else None

@@ -35,7 +35,7 @@ class Stored:
 
 async def keep_delivery(resources: Resources, body: bytes, *, source: str | None) -> None:
     """Keep a delivery for good: in the queue where there is one and it fits, else in the database."""
-    if resources.settings.webhook_queue_url:
+    if resources.settings.has("WEBHOOK_QUEUE_URL"):
         from shared.delivery_queue import enqueue
 
         if await enqueue(resources.settings.webhook_queue_url, body, source=source):

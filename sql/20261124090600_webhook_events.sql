@@ -20,7 +20,6 @@ create table public.webhook_events (
     problem_count integer not null default 0,
     seen_count integer not null default 1,
     received_at timestamptz not null default now(),
-    last_seen_at timestamptz not null default now(),
     unique nulls not distinct (source_integration_id, digest),
     constraint body_as_text_or_bytes check ((body is null) <> (body_bytes is null))
 );

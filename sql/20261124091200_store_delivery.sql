@@ -516,8 +516,7 @@ begin
     insert into public.webhook_events as e (source_integration_id, digest, body, body_bytes, state)
     values (source, body_digest, body_text, decode(body_base64, 'base64'), 'stored')
     on conflict (source_integration_id, digest) do update set
-        seen_count = e.seen_count + case when is_replay then 0 else 1 end,
-        last_seen_at = case when is_replay then e.last_seen_at else now() end
+        seen_count = e.seen_count + case when is_replay then 0 else 1 end
     returning * into event;
 
     if event.seen_count > 1 and not is_replay and event.state in ('stored', 'unreadable') then

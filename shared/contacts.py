@@ -18,6 +18,7 @@ MAX_IDENTIFIER = 256
 _MAX_NAME = 512
 _MIN_PHONE, _MAX_PHONE = 5, 15
 _PHONE_PUNCTUATION = str.maketrans("", "", "+-(). \u00a0")
+# For telling two people apart only: both ids must look as documented today.
 _BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]{1,140}")
 
 # The 67 area codes of Brazil's numbering plan, then a mobile number as it was before 2016.
@@ -79,10 +80,11 @@ def make_contact(
 ) -> Contact | None:
     """Return the contact that these of Meta's values describe, or None if nothing identifies anybody."""
     whatsapp_id, user_id, parent = identifier_of(wa_id), identifier_of(bsuid), identifier_of(parent_bsuid)
-    if whatsapp_id is not None and _BSUID.fullmatch(whatsapp_id):
-        whatsapp_id, user_id = None, user_id or whatsapp_id
     digits = phone_digits(whatsapp_id)
-    aliases = _aliases(digits, whatsapp_id, user_id, parent)
+    if whatsapp_id is not None and digits is None:
+        # An id that is no phone number is a user id, whatever its form: Meta's own texts show three.
+        whatsapp_id, user_id = None, user_id or whatsapp_id
+    aliases = _aliases(digits, user_id, parent)
     if not aliases:
         return None
     handle, person = text_of(username), text_of(name)
@@ -97,12 +99,10 @@ def make_contact(
     }
 
 
-def _aliases(digits: str | None, wa_id: str | None, bsuid: str | None, parent: str | None) -> list[str]:
+def _aliases(digits: str | None, bsuid: str | None, parent: str | None) -> list[str]:
     aliases = []
     if digits:
         aliases.append(f"phone:{canonical_phone(digits)}")
-    elif wa_id:
-        aliases.append(f"wa_id:{wa_id}")
     if bsuid:
         aliases.append(f"bsuid:{bsuid}")
     # The parent id alone names a person too, but it is kept apart from the one that we are meant to use.

@@ -22,6 +22,7 @@ MAX_WAMID = 512
 """Real ones have up to about 120 characters."""
 
 _MAX_TYPE = 64
+_INTEGER_LIMIT = 2**31
 _MEDIA_TYPES = frozenset({"image", "video", "audio", "document", "sticker", "voice"})
 _OWN_PLACE = frozenset(
     {
@@ -265,8 +266,9 @@ def error_facts(error: object) -> Item:
     """Return Meta's error in our words; some come with a code and a title only, one was seen as a string."""
     fields = mapping_of(error)
     details = mapping_of(fields.get("error_data")).get("details")
+    code = integer_of(fields.get("code"))
     return {
-        "code": integer_of(fields.get("code")),
+        "code": code if code is not None and abs(code) < _INTEGER_LIMIT else None,
         "title": text_of(fields.get("title")),
         "message": text_of(fields.get("message")) or (error if isinstance(error, str) else None),
         "details": text_of(details) or text_of(fields.get("details")),

@@ -172,9 +172,10 @@ class _Reader:
                 self.problem(at, "parser_fault", element)
 
     def leftovers(self, path: str, raw: Mapping, known: frozenset[str]) -> None:
-        for key in raw.keys() - known:
-            name = key[:_MAX_KEY]
-            self.problem(f"{path}.{name}" if path else name, "unknown_part", {key: raw[key]})
+        for key, value in raw.items():
+            if key not in known:
+                name = key[:_MAX_KEY]
+                self.problem(f"{path}.{name}" if path else name, "unknown_part", {key: value})
 
     def read(self, payload: Mapping) -> None:
         object_ = text_of(payload.get("object"))
@@ -339,7 +340,7 @@ class _Reader:
         self.leftovers(path, raw, _CHUNK_KEYS)
         progress = mapping_of(raw.get("metadata"))
         if progress:
-            self.add("notice", path, place, None, progress_notice(place.field_name, progress))
+            self.add("notice", f"{path}.metadata", place, None, progress_notice(place.field_name, progress))
         # A refusal comes as error 2593109 in the chunk's place.
         self.each(f"{path}.errors", raw.get("errors"), partial(self.error, place))
         self.each(f"{path}.threads", raw.get("threads"), partial(self.thread, place))

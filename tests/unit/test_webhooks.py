@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared import webhook_messages
 from shared.webhooks import KNOWN_FIELDS, Delivery, parse_delivery
 from tests import expectations, wire
 
@@ -128,6 +129,33 @@ def test_a_status_item_has_this_form() -> None:
         "group_id": None,
         "extra": {"new_field": 1},
     }
+
+
+@pytest.mark.parametrize(
+    "raw, code",
+    [
+        ({"code": 131047}, 131047),
+        ({"code": "131047"}, 131047),
+        ({"code": 131047.0}, 131047),
+        ({"code": "<ERROR_CODE>"}, None),
+        ({"code": 2**40}, None),
+        ({"code": True}, None),
+        ({}, None),
+        ("It failed", None),
+        (7, None),
+    ],
+)
+def test_an_error_is_read_in_any_form(raw: object, code: int | None) -> None:
+    """A code that fits the column, or none; the error as Meta wrote it stays beside it."""
+    item = only_item(wire.value(statuses=[{**wire.status("failed"), "errors": [raw]}]))
+    assert (item["error"]["code"], item["errors"]) == (code, [raw])
+    assert item["error"]["message"] == ("It failed" if raw == "It failed" else None)
+
+
+def test_errors_that_are_one_object_are_a_list_of_one() -> None:
+    """An object where a list was due is read, not refused."""
+    item = only_item(wire.value(statuses=[{**wire.status("failed"), "errors": {"code": 1, "title": "T"}}]))
+    assert (item["error"]["title"], item["errors"]) == ("T", [{"code": 1, "title": "T"}])
 
 
 @pytest.mark.parametrize("parent", ["recipient_parent_user_id", "parent_recipient_user_id", "parent_user_id"])
@@ -584,6 +612,22 @@ def test_a_name_that_comes_twice_loses_nothing() -> None:
     delivery = parse_delivery(body.encode())
     assert [item.get("text") for item in delivery.items] == ["A", "B", None]
     assert [problem["item"] for problem in delivery.problems] == [{"errors#1": {"code": 1}}]
+
+
+def test_a_fault_of_ours_in_one_item_costs_only_that_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last net: whatever we did not think of is kept raw, and its neighbours are stored."""
+    read_facts = webhook_messages.message_facts
+
+    def faulty(raw: wire.Json) -> wire.Json:
+        if raw["id"] == wire.wamid(2):
+            raise ZeroDivisionError
+        return read_facts(raw)
+
+    monkeypatch.setattr("shared.webhooks.message_facts", faulty)
+    delivery = parse(wire.value(messages=[wire.text_message(number=number) for number in (1, 2, 3)]))
+    assert [item["wamid"] for item in delivery.items] == [wire.wamid(1), wire.wamid(3)]
+    assert [problem["reason"] for problem in delivery.problems] == ["parser_fault"]
+    assert delivery.problems[0]["item"] == wire.text_message(number=2)
 
 
 json_values = st.recursive(

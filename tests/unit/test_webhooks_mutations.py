@@ -1,0 +1,314 @@
+"""Damaged deliveries: whatever happens to a payload on the way, nothing raises and nothing is lost.
+
+Each mutation takes a good payload and breaks its structure: drops, doubles, swaps or retypes a node, moves
+it elsewhere, hides poison in it, or damages the bytes. `WEBHOOK_MUTATIONS` says how many are tried (default
+5,000), `WEBHOOK_MUTATIONS_SEED` which; the seed of a failure stands in its message.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared.loose_json import UnreadableError, read_json
+from shared.webhooks import KNOWN_FIELDS, Delivery, parse_delivery
+from tests import expectations, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+COUNT = int(os.environ.get("WEBHOOK_MUTATIONS", "5000"))
+SEED = int(os.environ.get("WEBHOOK_MUTATIONS_SEED", "20261124"))
+PARTS = ("messages", "statuses", "message_echoes", "state_sync", "errors")
+
+Node = Any
+Spot = tuple[Any, Any]
+
+POISON: list[Node] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2**31,
+    2**63,
+    10**40,
+    1e308,
+    0.5,
+    "",
+    " ",
+    "\x00",
+    "\ud800",
+    "\udc00 lone",
+    "x" * 5000,
+    "1790000000123",
+    "99999999999999",
+    "ayer",
+    "٣٤٥",
+    "²",
+    "15550100001",
+    "MX.1",
+    "<PLACEHOLDER>",
+    "whatsapp_business_account",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": {}},
+    {"id": {"id": []}},
+    {"body": ["Hola"]},
+    {"type": "user_changed_number", "wa_id": "15550100009"},
+    ["text", 7, {"a": None}],
+]
+
+
+def payloads() -> list[Node]:
+    """Return the good payloads that are to be broken: our samples, published ones, and a batch."""
+    folders = (expectations.SAMPLES, expectations.CORPUS)
+    files = [path for folder in folders for path in sorted(folder.glob("*.json"))]
+    return [json.loads(path.read_text()) for path in files] + [wire.batch(20)]
+
+
+def spots(node: Node) -> Iterator[Spot]:
+    """List every place in a payload as its parent and its key or index."""
+    waiting = [node]
+    while waiting:
+        parent = waiting.pop()
+        keys = list(parent) if isinstance(parent, dict) else range(len(parent))
+        for key in keys:
+            yield parent, key
+            if isinstance(parent[key], (dict, list)):
+                waiting.append(parent[key])
+
+
+def drop(_: random.Random, parent: Node, key: Node, __: Node) -> None:
+    del parent[key]
+
+
+def poison(rng: random.Random, parent: Node, key: Node, _: Node) -> None:
+    parent[key] = copy.deepcopy(rng.choice(POISON))
+
+
+def wrap(rng: random.Random, parent: Node, key: Node, _: Node) -> None:
+    parent[key] = rng.choice([[parent[key]], {"value": parent[key]}, [parent[key], parent[key]]])
+
+
+def unwrap(_: random.Random, parent: Node, key: Node, __: Node) -> None:
+    inner = parent[key]
+    if isinstance(inner, list) and inner:
+        parent[key] = inner[0]
+    elif isinstance(inner, dict) and inner:
+        parent[key] = next(iter(inner.values()))
+
+
+def retype(_: random.Random, parent: Node, key: Node, __: Node) -> None:
+    inner = parent[key]
+    if isinstance(inner, str):
+        parent[key] = int(inner) if inner.isascii() and inner.isdigit() else [inner]
+    else:
+        parent[key] = json.dumps(inner)
+
+
+def rename(rng: random.Random, parent: Node, key: Node, _: Node) -> None:
+    if isinstance(parent, dict):
+        new = rng.choice(
+            [str(key).upper(), f"{key}\x00", f"{key}#1", "", "x" * 300, "messages", "errors", "type"]
+        )
+        parent[new] = parent.pop(key)
+
+
+def move(rng: random.Random, parent: Node, key: Node, payload: Node) -> None:
+    other, place = rng.choice(list(spots(payload)))
+    other[place] = copy.deepcopy(parent[key])
+
+
+def double(rng: random.Random, parent: Node, key: Node, _: Node) -> None:
+    if isinstance(parent, list):
+        parent.insert(rng.randint(0, len(parent)), copy.deepcopy(parent[key]))
+    else:
+        parent[f"{key}_too"] = copy.deepcopy(parent[key])
+
+
+def bury(rng: random.Random, parent: Node, key: Node, _: Node) -> None:
+    for _level in range(rng.choice([5, 60, 70, 200])):
+        parent[key] = rng.choice([[parent[key]], {"deep": parent[key]}])
+
+
+def change_field(rng: random.Random, _: Node, __: Node, payload: Node) -> None:
+    for parent, key in list(spots(payload)):
+        if key == "field":
+            parent[key] = rng.choice([*sorted(KNOWN_FIELDS), "quantum_update"])
+
+
+MUTATIONS: list[Callable[[random.Random, Node, Node, Node], None]] = [
+    drop,
+    poison,
+    poison,
+    wrap,
+    unwrap,
+    retype,
+    rename,
+    move,
+    double,
+    bury,
+    change_field,
+]
+
+
+def mutated(rng: random.Random, payload: Node) -> Node:
+    """Break a copy of a payload in one to four places."""
+    broken = copy.deepcopy(payload)
+    for _ in range(rng.choice([1, 1, 1, 2, 3, 4])):
+        places = list(spots(broken))
+        if not places:
+            break
+        parent, key = rng.choice(places)
+        rng.choice(MUTATIONS)(rng, parent, key, broken)
+    return broken
+
+
+def damaged(rng: random.Random, body: bytes) -> bytes:
+    """Break the bytes of a body in one of the ways that a transport or a program could."""
+    at = rng.randrange(len(body) + 1)
+    return rng.choice(
+        [
+            body[:at],
+            body[at:],
+            body[:at] + bytes([rng.randrange(256)]) + body[at:],
+            body[:at] + b'"\\u0000\\ud83d"' + body[at:],
+            body[:at] + b"\xff\xfe" + body[at:],
+            body[:at] + b"[" * 3000 + body[at:],
+            body.replace(b'"1', b"1", 1),
+            body.replace(b":", b":NaN,", 1),
+            b"\xef\xbb\xbf" + body,
+            body + body,
+        ]
+    )
+
+
+def as_list(value: Node) -> list[Node]:
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def fields_of(value: Node) -> dict[str, Node]:
+    return value if isinstance(value, dict) else {}
+
+
+def element_paths(payload: Node) -> Iterator[str]:
+    """List the path of each element that a reader must account for, by a walk that knows no meanings."""
+    for e, entry in enumerate(as_list(fields_of(payload).get("entry"))):
+        yield f"entry[{e}]"
+        for c, change in enumerate(as_list(fields_of(entry).get("changes"))):
+            value = fields_of(fields_of(change).get("value"))
+            at = f"entry[{e}].changes[{c}].value"
+            for part in PARTS:
+                yield from (f"{at}.{part}[{index}]" for index in range(len(as_list(value.get(part)))))
+            for h, chunk in enumerate(as_list(value.get("history"))):
+                for t, thread in enumerate(as_list(fields_of(chunk).get("threads"))):
+                    count = len(as_list(fields_of(thread).get("messages")))
+                    yield from (f"{at}.history[{h}].threads[{t}].messages[{index}]" for index in range(count))
+
+
+def covers(place: str, path: str) -> bool:
+    return place in {path, "$"} or path.startswith((f"{place}.", f"{place}["))
+
+
+def check(payload: Node, delivery: Delivery) -> None:
+    """Fail unless every element ends in exactly one item or problem, and all of it can be stored."""
+    problems = [str(problem["path"]) for problem in delivery.problems]
+    # An identity or a template's notice is a second item of the same element.
+    places = [str(item["path"]) for item in delivery.items if item["kind"] != "identity"]
+    told = problems + [place for place in places if place.endswith("]")]
+    for path in element_paths(payload):
+        if path.count("[") == 1:
+            assert any(covers(place, path) or covers(path, place) for place in problems + places), path
+            continue
+        found = [place for place in told if covers(place, path)]
+        # A whole value that is no conversation is one item: a notice, or a template and its notice.
+        assert len(found) == 1 or (set(found) == {path.partition(".value")[0]}), (path, found)
+    assert_storable(delivery)
+
+
+def assert_storable(delivery: Delivery) -> None:
+    text = json.dumps([delivery.items, delivery.problems], allow_nan=False, ensure_ascii=False)
+    text.encode("utf-8")
+    assert all("\x00" not in string for string in strings([delivery.items, delivery.problems]))
+    for item in delivery.items:
+        aliases = fields_of(item.get("contact") or item.get("recipient")).get("aliases") or []
+        assert all(alias.startswith(("phone:", "bsuid:")) and len(alias) <= 300 for alias in aliases)
+        assert item["kind"] != "message" or aliases
+        expectations.summary(item)
+
+
+def strings(node: Node) -> Iterator[str]:
+    waiting = [node]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+
+
+def to_bytes(payload: Node) -> bytes:
+    """Write a broken payload: as Meta would, or, being broken, as plain JSON."""
+    return wire.to_wire(payload)
+
+
+@pytest.mark.parametrize("share", range(5))
+def test_a_broken_structure_loses_nothing(share: int) -> None:
+    """Drop, double, swap, retype, move, bury, poison: in one to four places of a payload."""
+    good = payloads()
+    for number in range(share, COUNT, 5):
+        rng = random.Random(SEED + number)
+        payload = mutated(rng, rng.choice(good))
+        delivery = parse_delivery(to_bytes(payload))
+        try:
+            check(as_read(payload), delivery)
+        except AssertionError as error:
+            raise AssertionError(
+                f"WEBHOOK_MUTATIONS_SEED={SEED + number}: {error}\n{payload!r:.3000}"
+            ) from error
+
+
+def as_read(payload: Node) -> Node:
+    """Return what a reader sees of a payload: names and depth as the reader makes them storable."""
+    try:
+        return read_json(to_bytes(payload))
+    except UnreadableError:
+        return None
+
+
+def test_broken_bytes_lose_nothing() -> None:
+    """Cut, spliced, doubled, mis-encoded: read, or kept whole as one problem."""
+    good = [wire.to_wire(payload) for payload in payloads()]
+    for number in range(COUNT // 5):
+        rng = random.Random(SEED + number)
+        body = damaged(rng, rng.choice(good))
+        delivery = parse_delivery(body)
+        assert delivery.is_readable or (delivery.items == [] and len(delivery.problems) == 1), SEED + number
+        assert_storable(delivery)
+
+
+def test_a_good_payload_passes_its_own_check() -> None:
+    """The harness itself: unbroken payloads are told to the last element."""
+    for payload in payloads():
+        check(payload, parse_delivery(wire.to_wire(payload)))
+
+
+def test_the_check_notices_a_lost_message() -> None:
+    """The harness itself: one item taken away is one failure."""
+    payload = wire.batch(3)
+    delivery = parse_delivery(wire.to_wire(payload))
+    del delivery.items[1]
+    with pytest.raises(AssertionError):
+        check(payload, delivery)

@@ -40,6 +40,8 @@ class Stack:
     folder: Path
     variables: Mapping[str, str]
     """What `env` in its folder says: addresses, keys, secrets."""
+    supervisor: subprocess.Popen[bytes] | None = None
+    """Its first process, for whoever started it and lives as long."""
 
     @property
     def logs(self) -> Path:
@@ -86,7 +88,7 @@ def start(
         lines = []
         for line in told:
             if line.rstrip("\n") == READY:
-                return Stack(folder, dotenv.read(folder / "env"))
+                return Stack(folder, dotenv.read(folder / "env"), process)
             lines.append(line)
             tell(line.rstrip("\n"))
     process.wait()
@@ -123,6 +125,8 @@ def running_stack(
         yield stack
     finally:
         stop(folder)
+        if stack.supervisor:
+            stack.supervisor.wait()
 
 
 def _find_supervisor(folder: Path) -> ProcessName | None:

@@ -1,0 +1,103 @@
+"""The stack that tests run against: one of their own, or the one that the environment names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from local.stack import Stack, running_stack
+from tests.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.world import Organization, Simulator, User
+
+CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
+NEED_OF_A_GIVEN_STACK = ("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "GRAPH_API_URL")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the stack: `-m "not stack"` leaves the tests that take no time to set up."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.stack)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The running stack: its variables and its logs."""
+    folder = tmp_path_factory.mktemp("stack")
+    if os.environ.get("SUPABASE_URL") and os.environ.get("FUNCTIONS_URL"):
+        missing = [name for name in NEED_OF_A_GIVEN_STACK if not os.environ.get(name)]
+        if missing:
+            pytest.exit(
+                f"SUPABASE_URL and FUNCTIONS_URL name a running stack, but {', '.join(missing)} is missing."
+            )
+        yield Stack(folder, dict(os.environ))
+        return
+    with running_stack(folder) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def world(stack: Stack) -> Iterator[World]:
+    """Users, organizations and clients of the running stack."""
+    world = World(stack.variables)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def new_user(world: World) -> Callable[[], User]:
+    return world.new_user
+
+
+@pytest.fixture
+def new_organization(world: World) -> Callable[..., Organization]:
+    return world.new_organization
+
+
+@pytest.fixture
+def simulator(world: World) -> Simulator:
+    """The control API of the Graph simulator; needs ours in the place of Meta."""
+    if world.simulator.client.get("/health").status_code != 200:
+        pytest.skip("GRAPH_API_URL is not our simulator")
+    return world.simulator
+
+
+@pytest.fixture(scope="session")
+def functions_url(stack: Stack) -> str:
+    return stack.variables["FUNCTIONS_URL"]
+
+
+@pytest.fixture(scope="session")
+def graph_url(stack: Stack) -> str:
+    return stack.variables["GRAPH_API_URL"]
+
+
+@pytest.fixture
+def database(stack: Stack) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """A superuser's connection; each statement is its own transaction."""
+    url = stack.variables.get("DATABASE_URL")
+    if not url:
+        pytest.skip("DATABASE_URL is not set")
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Recorded payloads of real systems, where the folder beside the project is there."""
+    if not CORPUS.is_dir():
+        pytest.skip("../shared/corpus is not there")
+    return CORPUS

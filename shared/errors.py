@@ -62,11 +62,12 @@ the log's, and `help` is the anchor in docs/troubleshooting.md, which has one he
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 Language = Literal["en", "es"]
 Level = Literal["info", "warning", "error"]
@@ -74,6 +75,13 @@ Level = Literal["info", "warning", "error"]
 
 def _say(en: str, es: str) -> Mapping[str, str]:
     return MappingProxyType({"en": en, "es": es})
+
+
+def _in_language(detail: Mapping[str, object], language: str) -> dict[str, object]:
+    texts = detail.get("message")
+    if not isinstance(texts, Mapping):
+        return dict(detail)
+    return {**detail, "message": texts.get(language) or texts["en"]}
 
 
 class _Values(dict[str, object]):
@@ -85,9 +93,10 @@ class _Values(dict[str, object]):
 class AppError(Exception):
     """Refuse a request; also the answer for what nobody foresaw.
 
-    Keyword arguments fill the placeholders of the sentences.
-    `details` is a list of {field, rule, message}; `retry_after` is in whole seconds and becomes a header too.
-    Neither may hold a secret, an expected value or anything of another organization: all of it is shown.
+    Keyword arguments fill the placeholders of the sentences. `details` is a list of {field, rule, message},
+    a message being a text or one text a language; `retry_after` is in whole seconds and becomes a header
+    too. Neither may hold a secret, an expected value or anything of another organization: all of it is
+    shown.
     """
 
     status: ClassVar[int] = 500
@@ -140,7 +149,7 @@ class AppError(Exception):
             "help": self.help,
         }
         if self.details:
-            error["details"] = self.details
+            error["details"] = [_in_language(detail, language) for detail in self.details]
         if self.retry_after is not None:
             error["retry_after"] = self.retry_after
         return {"error": error}
@@ -589,9 +598,12 @@ class Misconfigured(AppError):
     def __init__(self, *, missing: Sequence[str] = (), problems: Mapping[str, str] | None = None) -> None:
         self.missing = tuple(missing)
         self.problems = dict(problems or {})
-        details = [
-            {"field": name, "rule": "missing", "message": f"{name} is not set."} for name in self.missing
-        ] + [{"field": name, "rule": "invalid", "message": text} for name, text in self.problems.items()]
+        details: list[dict[str, object]] = []
+        for name in self.missing:
+            texts = {"en": f"{name} is not set.", "es": f"Falta {name}."}
+            details.append({"field": name, "rule": "missing", "message": texts})
+        for name, text in self.problems.items():
+            details.append({"field": name, "rule": "invalid", "message": text})
         super().__init__(details=details, settings=", ".join([*self.missing, *self.problems]))
 
     @property

@@ -82,7 +82,7 @@ def after(seconds: float) -> Delay:
 
 @dataclass(frozen=True, kw_only=True)
 class MetaErrorClass:
-    """What to do about an error: who must act, when to try again, what becomes of the integration, what to say."""
+    """What to do about an error: who must act, when to try again, what it changes, what to say."""
 
     actor: Actor
     retry: Retry
@@ -101,7 +101,7 @@ class MetaErrorClass:
     def delay_seconds(
         self, attempt: int, *, retry_after: float | None = None, draw: Callable[[], float] = random.random
     ) -> float | None:
-        """Return the pause before the next attempt, None where there should be none; Retry-After is obeyed."""
+        """Return the pause before the next attempt, None where there is to be none; obey Retry-After."""
         if not self.is_retryable or self.delay is None:
             return None
         return max(self.delay.seconds(attempt, draw), retry_after or 0.0)
@@ -180,7 +180,7 @@ def _row(  # noqa: PLR0913 - a row of a table has columns
     )
 
 
-# Each row: codes, who must act, when to try again, what becomes of the integration, our error, the sentence twice.
+# Each row: codes, who must act, when to try again, what it changes, our error, the sentence twice.
 ROWS: tuple[Row, ...] = (
     # Tokens and permissions
     _row(
@@ -196,19 +196,19 @@ ROWS: tuple[Row, ...] = (
     _row(
         190, "owner", "after_fix", "token_dead", TokenDead,
         "The access token has expired. An owner must reconnect the number; nothing that arrives is lost.",
-        "El token de acceso venció. Un propietario debe reconectar el número; nada de lo que llega se pierde.",
+        "El token de acceso venció. Un propietario debe reconectar el número; lo que llega no se pierde.",
         subcodes=[463],
     ),
     _row(
         190, "owner", "after_fix", "token_dead", TokenDead,
         "The access token ended because a password was changed at Meta. An owner must reconnect the number.",
-        "El token dejó de valer porque se cambió una contraseña en Meta. Un propietario debe reconectar el número.",
+        "El token terminó porque se cambió una contraseña en Meta. Un propietario debe reconectar el número.",
         subcodes=[460],
     ),
     _row(
         190, "owner", "after_fix", "token_dead", TokenDead,
         "Our app was removed from the business at Meta. An owner must connect the number again.",
-        "Nuestra aplicación fue eliminada de la empresa en Meta. Un propietario debe volver a conectar el número.",
+        "Nuestra aplicación fue quitada de la empresa en Meta. Un propietario debe conectar de nuevo.",
         subcodes=[458],
     ),
     _row(
@@ -225,7 +225,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         [101, 104], "deployer", "after_fix", "none", MetaRefused,
         "The platform's app at Meta is not set up right. Its operator must check the app's id and secret.",
-        "La aplicación de la plataforma en Meta está mal configurada. Su operador debe revisar el id y el secreto.",
+        "La aplicación de la plataforma en Meta está mal configurada. Su operador debe revisar id y secreto.",
     ),
     # Meta itself is busy, or we are too fast
     _row(
@@ -258,7 +258,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         [131057, 2494100], "nobody", "later", "slow_down", MetaThrottled,
         "Meta is working on this number for a few minutes. The message goes out by itself afterwards.",
-        "Meta está haciendo mantenimiento de este número por unos minutos. El mensaje saldrá solo después.",
+        "Meta da mantenimiento a este número por unos minutos. El mensaje saldrá solo después.",
         delay=Delay(first=15, longest=5 * MINUTE),
     ),
     # Our request
@@ -269,14 +269,14 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         100, "owner", "after_fix", "none", PermissionMissing,
-        "Meta does not find this, or the connection may not see it. An owner must check the ids, or reconnect.",
-        "Meta no lo encuentra o la conexión no puede verlo. Un propietario debe revisar los ids o reconectar.",
+        "Meta does not find this, or the connection may not see it. An owner must check ids or reconnect.",
+        "Meta no lo encuentra o la conexión no puede verlo. Un propietario debe revisar ids o reconectar.",
         subcodes=[33],
     ),
     _row(
         803, "owner", "after_fix", "none", PermissionMissing,
-        "Meta does not find this, or the connection may not see it. An owner must check the ids, or reconnect.",
-        "Meta no lo encuentra o la conexión no puede verlo. Un propietario debe revisar los ids o reconectar.",
+        "Meta does not find this, or the connection may not see it. An owner must check ids or reconnect.",
+        "Meta no lo encuentra o la conexión no puede verlo. Un propietario debe revisar ids o reconectar.",
     ),
     _row(
         100, "owner", "never", "none", InvalidState,
@@ -303,8 +303,8 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         368, "owner", "later", "number_paused", AccountRestricted,
-        "Meta has blocked the account for a time for breaking its policies. An owner must look at it at Meta.",
-        "Meta bloqueó la cuenta por un tiempo por incumplir sus políticas. Un propietario debe revisarla en Meta.",
+        "Meta has blocked the account for a time for breaking its policies. An owner must see why at Meta.",
+        "Meta bloqueó la cuenta por un tiempo por sus políticas. Un propietario debe ver por qué en Meta.",
         delay=Delay(first=HOUR, longest=DAY),
     ),
     _row(
@@ -335,12 +335,12 @@ ROWS: tuple[Row, ...] = (
     _row(
         131048, "owner", "later", "slow_down", AccountRestricted,
         "Many people blocked or reported this number, so Meta slows it down. Send only what people expect.",
-        "Muchas personas bloquearon o reportaron este número y Meta lo limita. Envía solo lo que la gente espera.",
+        "Muchas personas bloquearon o reportaron este número y Meta lo limita. Envía solo lo esperado.",
     ),
     _row(
         131064, "owner", "after_fix", "none", AccountRestricted,
         "Meta has limited the account for templates in the wrong category. An owner must look at it at Meta.",
-        "Meta limitó la cuenta por plantillas en una categoría equivocada. Un propietario debe revisarla en Meta.",
+        "Meta limitó la cuenta por plantillas mal categorizadas. Un propietario debe revisarla en Meta.",
     ),
     _row(
         133000, "owner", "later", "none", NumberNotReady,
@@ -350,7 +350,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         133005, "owner", "after_fix", "none", NumberNotReady,
         "The two-step PIN is not the number's own. Enter the right one, or reset it in WhatsApp Manager.",
-        "El PIN de dos pasos no es el de este número. Ingresa el correcto o restablécelo en WhatsApp Manager.",
+        "El PIN de dos pasos no es el de este número. Ingresa el correcto o cámbialo en WhatsApp Manager.",
     ),
     _row(
         133006, "owner", "after_fix", "none", NumberNotReady,
@@ -420,8 +420,8 @@ ROWS: tuple[Row, ...] = (
     ),
     _row(
         2593108, "owner", "never", "none", MetaRefused,
-        "Contacts and history can be fetched only within 24 hours of connecting. Connect again to fetch them.",
-        "Contactos e historial solo se obtienen dentro de las 24 horas de conectar. Vuelve a conectar para ello.",
+        "Contacts and history can only be fetched within 24 hours of connecting. Connect again for that.",
+        "Contactos e historial solo se obtienen en las 24 horas tras conectar. Vuelve a conectar para ello.",
     ),
     _row(
         2593109, "owner", "never", "none", MetaRefused,
@@ -447,7 +447,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         130472, "agent", "never", "none", RecipientUnreachable,
         "Meta keeps marketing messages from this person as part of a study. Nothing can be done about it.",
-        "Meta no entrega mensajes de marketing a esta persona por un estudio. No se puede hacer nada al respecto.",
+        "Meta no entrega marketing a esta persona por un estudio. No se puede hacer nada al respecto.",
     ),
     _row(
         130497, "agent", "never", "none", RecipientUnreachable,
@@ -467,7 +467,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         131030, "owner", "after_fix", "none", RecipientUnreachable,
         "A test number writes only to the five numbers on its list. An owner can add this one at Meta.",
-        "Un número de prueba solo escribe a los cinco números de su lista. Un propietario puede agregarlo en Meta.",
+        "Un número de prueba solo escribe a los cinco de su lista. Un propietario puede agregarlo en Meta.",
     ),
     _row(
         131047, "agent", "never", "window_closed", WindowClosed,
@@ -477,7 +477,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         131049, "agent", "later", "none", RecipientUnreachable,
         "This person has got enough marketing messages for now. Try again after a day at the earliest.",
-        "Esta persona ya recibió suficientes mensajes de marketing. Inténtalo de nuevo después de un día.",
+        "Esta persona ya recibió suficiente marketing. Inténtalo de nuevo después de un día.",
         delay=after(DAY),
     ),
     _row(
@@ -514,7 +514,7 @@ ROWS: tuple[Row, ...] = (
     _row(
         131052, "agent", "never", "none", MessageRefused,
         "The customer's file could not be fetched. Ask them to send it again, smaller if it is large.",
-        "No se pudo obtener el archivo del cliente. Pídele que lo envíe de nuevo, más pequeño si es grande.",
+        "No se pudo obtener el archivo del cliente. Pídele que lo reenvíe, más pequeño si es grande.",
     ),
     _row(
         131053, "agent", "after_fix", "none", MessageRefused,
@@ -611,7 +611,8 @@ ROWS: tuple[Row, ...] = (
         "La cuenta tiene tantas plantillas como Meta permite. Elimina una que no se use.",
     ),
     _row(
-        [2388039, 2388040, 2388047, 2388072, 2388073, 2388293, 2388299], "owner", "never", "none", TemplateRefused,
+        [2388039, 2388040, 2388047, 2388072, 2388073, 2388293, 2388299],
+        "owner", "never", "none", TemplateRefused,
         "Meta did not accept the template's text or its variables. Change them and try again.",
         "Meta no aceptó el texto de la plantilla o sus variables. Cámbialos e inténtalo de nuevo.",
     ),

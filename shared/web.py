@@ -342,21 +342,13 @@ def validate(model: type[Model], content: object) -> Model:
     """Make the model, or raise `InvalidBody` that names each field and rule, and repeats no value."""
     from pydantic import ValidationError
 
+    from shared.field_rules import to_detail
+
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidBody(details=[_to_detail(each) for each in found]) from None
-
-
-def _to_detail(error: Mapping[str, Any]) -> dict[str, object]:
-    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return {"field": _field_of(error["loc"]), "rule": error["type"], "message": message}
-
-
-def _field_of(location: Iterable[int | str]) -> str:
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
-    return "".join(parts).removeprefix(".")
+        found = error.errors(include_url=False, include_input=False)
+        raise InvalidBody(details=[to_detail(each) for each in found]) from None
 
 
 def _parse_json(body: bytes) -> dict[str, Any]:
@@ -368,11 +360,9 @@ def _parse_json(body: bytes) -> dict[str, Any]:
         raise NotJson
     unstorable = next(_find_unstorable(content, (), DEEPEST_JSON), None)
     if unstorable is not None:
-        raise InvalidBody(
-            details=[
-                {"field": _field_of(unstorable), "rule": "text", "message": "This text cannot be stored."}
-            ]
-        )
+        from shared.field_rules import break_rule
+
+        raise InvalidBody(details=[break_rule(unstorable, "storable_text")])
     return content
 
 

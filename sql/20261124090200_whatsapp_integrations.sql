@@ -37,7 +37,7 @@ create table public.whatsapp_integrations (
     -- Newest time per kind of fact that webhooks told, so that a late delivery cannot undo a newer one.
     facts_at jsonb not null default '{}',
 
-    unique (organization_id, id),
+    unique (id, organization_id),
     -- What arrives is found by the number's id; a token is needed only to send.
     constraint connected_means_a_number check (status <> 'connected' or phone_number_id is not null),
     constraint disconnected_keeps_no_secret check (

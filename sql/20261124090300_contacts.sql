@@ -19,7 +19,9 @@ create table public.contacts (
     facts_at jsonb not null default '{}',
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    unique (organization_id, id)
+    -- What points here carries the tenant along. Keys begin with what is rare, here and everywhere: a plan made
+    -- while the tables were empty then still finds one row by it.
+    unique (id, organization_id)
 );
 comment on table public.contacts is 'A person who writes to, or is written to by, an organization.';
 
@@ -29,12 +31,13 @@ create table public.contact_aliases (
     alias text not null check (length(alias) <= 300 and alias ~ '^(phone:[0-9]{1,20}|bsuid:.+)$'),
     contact_id uuid not null,
     created_at timestamptz not null default now(),
-    primary key (organization_id, alias),
-    foreign key (organization_id, contact_id)
-        references public.contacts (organization_id, id) on delete cascade
+    primary key (alias, organization_id),
+    foreign key (contact_id, organization_id)
+        references public.contacts (id, organization_id) on delete cascade
 );
 comment on table public.contact_aliases is 'Every identifier by which a contact is known; each belongs to one person.';
-create index contact_aliases_contact_idx on public.contact_aliases (organization_id, contact_id);
+create index contacts_organization_id_idx on public.contacts (organization_id);
+create index contact_aliases_contact_idx on public.contact_aliases (contact_id, organization_id);
 
 alter table public.contacts enable row level security;
 alter table public.contact_aliases enable row level security;

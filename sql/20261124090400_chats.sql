@@ -17,11 +17,11 @@ create table public.chats (
     window_expires_at timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    unique (organization_id, id),
-    unique (organization_id, contact_id, platform),
-    unique (organization_id, group_id, platform),
-    foreign key (organization_id, contact_id)
-        references public.contacts (organization_id, id) on delete cascade,
+    unique (id, organization_id),
+    unique (contact_id, organization_id, platform),
+    unique (group_id, organization_id, platform),
+    foreign key (contact_id, organization_id)
+        references public.contacts (id, organization_id) on delete cascade,
     constraint a_person_or_a_group check ((contact_id is null) <> (group_id is null))
 );
 comment on table public.chats is 'A conversation with one contact or one group.';

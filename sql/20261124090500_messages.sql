@@ -70,9 +70,9 @@ create table public.messages (
     sent_by uuid references auth.users (id) on delete set null,
 
     -- Once: Meta repeats itself, the database does not.
-    unique (organization_id, wamid),
-    foreign key (organization_id, chat_id) references public.chats (organization_id, id) on delete cascade,
-    foreign key (organization_id, contact_id) references public.contacts (organization_id, id)
+    unique (wamid, organization_id),
+    foreign key (chat_id, organization_id) references public.chats (id, organization_id) on delete cascade,
+    foreign key (contact_id, organization_id) references public.contacts (id, organization_id)
         on delete set null (contact_id),
     constraint inbound_has_a_wamid check (direction = 'outbound' or wamid is not null),
     constraint inbound_has_no_sending_state check (
@@ -81,9 +81,10 @@ create table public.messages (
     )
 );
 comment on table public.messages is 'Every message of every chat, both directions; status is computed from its times.';
-create index messages_timeline_idx on public.messages (organization_id, chat_id, occurred_at desc, id desc);
-create index messages_contact_idx on public.messages (organization_id, contact_id);
-create index messages_target_idx on public.messages (organization_id, target_wamid) where target_wamid is not null;
+-- Ask for a chat's messages by chat_id and organization_id: then this index has them in order.
+create index messages_timeline_idx on public.messages (chat_id, organization_id, occurred_at desc, id desc);
+create index messages_contact_idx on public.messages (contact_id, organization_id);
+create index messages_target_idx on public.messages (target_wamid, organization_id) where target_wamid is not null;
 create index messages_sent_by_idx on public.messages (sent_by) where sent_by is not null;
 
 -- What Meta has said of a wamid, kept whether or not we know the message yet: a status that comes before its
@@ -104,8 +105,9 @@ create table public.message_receipts (
     -- The id of our message row as it travelled in biz_opaque_callback_data: heals a send whose answer was lost.
     callback_message_id uuid,
     created_at timestamptz not null default now(),
-    primary key (organization_id, wamid)
+    primary key (wamid, organization_id)
 );
+create index message_receipts_organization_id_idx on public.message_receipts (organization_id);
 comment on table public.message_receipts is 'The earliest time of each status that Meta has reported for a wamid.';
 
 alter table public.messages enable row level security;

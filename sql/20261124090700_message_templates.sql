@@ -17,12 +17,12 @@ create table public.message_templates (
     facts_at jsonb not null default '{}',
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    unique (organization_id, template_id),
-    foreign key (organization_id, integration_id)
-        references public.whatsapp_integrations (organization_id, id) on delete cascade
+    unique (template_id, organization_id),
+    foreign key (integration_id, organization_id)
+        references public.whatsapp_integrations (id, organization_id) on delete cascade
 );
 comment on table public.message_templates is 'The message templates of an organization''s WhatsApp business account.';
-create index message_templates_integration_idx on public.message_templates (organization_id, integration_id);
+create index message_templates_integration_idx on public.message_templates (integration_id, organization_id);
 
 alter table public.message_templates enable row level security;
 revoke all on public.message_templates from public, anon, authenticated;

@@ -15,12 +15,12 @@ create table public.notices (
     digest text not null,
     occurred_at timestamptz not null,
     created_at timestamptz not null default now(),
-    unique (organization_id, digest),
-    foreign key (organization_id, integration_id)
-        references public.whatsapp_integrations (organization_id, id) on delete cascade
+    unique (digest, organization_id),
+    foreign key (integration_id, organization_id)
+        references public.whatsapp_integrations (id, organization_id) on delete cascade
 );
 comment on table public.notices is 'News from Meta about an organization''s account, number or templates.';
-create index notices_integration_idx on public.notices (organization_id, integration_id);
+create index notices_integration_idx on public.notices (integration_id, organization_id);
 create index notices_list_idx on public.notices (organization_id, occurred_at desc);
 
 alter table public.notices enable row level security;

@@ -171,7 +171,7 @@ begin
     end loop;
     insert into public.contact_aliases (organization_id, alias, contact_id)
     select organization, known.alias, survivor from unnest(known_aliases) as known (alias)
-    on conflict (organization_id, alias) do nothing;
+    on conflict (alias, organization_id) do nothing;
     return survivor;
 end
 $$;
@@ -229,13 +229,19 @@ create function private.unsettled_people(people private.person[]) returns privat
 language sql stable
 set search_path = ''
 as $$
-    select coalesce(array_agg(p order by p.organization_id, p.aliases), '{}')
-    from unnest(people) as p
-    where (
-        select count(*) < cardinality(p.aliases) or count(distinct a.contact_id) > 1
-        from public.contact_aliases as a
-        where a.organization_id = p.organization_id and a.alias = any (p.aliases)
+    select coalesce(
+        array_agg(row(p.organization_id, p.aliases)::private.person order by p.organization_id, p.aliases), '{}'
     )
+    from unnest(people) with ordinality as p (organization_id, aliases, nr)
+    join (
+        select u.nr
+        from unnest(people) with ordinality as u (organization_id, aliases, nr)
+        cross join lateral unnest(u.aliases) as named (alias)
+        left join public.contact_aliases as a
+            on a.organization_id = u.organization_id and a.alias = named.alias
+        group by u.nr
+        having count(a.contact_id) < count(*) or count(distinct a.contact_id) > 1
+    ) as unsettled on unsettled.nr = p.nr
 $$;
 
 revoke execute on all functions in schema private from public;

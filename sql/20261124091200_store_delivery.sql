@@ -11,6 +11,8 @@ create type private.delivery_item as (
     -- Sorted; null where the item names no person to be known.
     aliases text[],
     contact_id uuid,
+    chat_id uuid,
+    wamid text,
     item jsonb
 );
 
@@ -71,7 +73,8 @@ begin
         perform private.settle_people(people);
         items := array(
             select row(
-                i.nr, i.kind, i.path, i.organization_id, i.integration_id, i.occurred_at, i.aliases, a.contact_id, i.item
+                i.nr, i.kind, i.path, i.organization_id, i.integration_id, i.occurred_at, i.aliases, a.contact_id,
+                null, i.wamid, i.item
             )::private.delivery_item
             from unnest(items) as i
             left join public.contact_aliases as a
@@ -119,7 +122,7 @@ begin
     -- What Meta said of these wamids before, or says here, belongs to their messages now.
     for organization in select distinct i.organization_id from unnest(items) as i order by 1 loop
         perform private.apply_receipts(organization, array(
-            select distinct i.item ->> 'wamid'
+            select distinct i.wamid
             from unnest(items) as i
             where i.organization_id = organization
                 and (i.kind = 'status' or (i.kind = 'message' and i.item ->> 'direction' = 'outbound'))
@@ -151,29 +154,29 @@ begin
     order by 1, 2, 3
     on conflict do nothing;
 
-    perform from public.chats as c
-    join (
-        select distinct i.organization_id, i.contact_id, i.item ->> 'group_id' as group_id from unnest(items) as i
-    ) as named
-        on c.organization_id = named.organization_id
-        and (c.group_id = named.group_id or (named.group_id is null and c.contact_id = named.contact_id))
-    where c.platform = 'whatsapp'
-    order by c.id
-    for update of c;
-
-    with named as (
-        -- The same wamid twice in one delivery is one message; a placeholder gives way to the real thing.
-        select distinct on (i.organization_id, i.item ->> 'wamid')
-            i.organization_id, i.contact_id, i.item, i.occurred_at, c.id as chat_id
+    items := array(
+        select row(
+            i.nr, i.kind, i.path, i.organization_id, i.integration_id, i.occurred_at, i.aliases, i.contact_id,
+            coalesce(shared.id, own.id), i.wamid, i.item
+        )::private.delivery_item
         from unnest(items) as i
-        join public.chats as c
-            on c.organization_id = i.organization_id
-            and c.platform = 'whatsapp'
-            and (
-                c.group_id = i.item ->> 'group_id'
-                or (i.item ->> 'group_id' is null and c.contact_id = i.contact_id)
-            )
-        order by i.organization_id, i.item ->> 'wamid', (i.item ->> 'type' = 'media_placeholder'), i.nr
+        left join public.chats as shared
+            on shared.group_id = i.item ->> 'group_id' and shared.organization_id = i.organization_id
+            and shared.platform = 'whatsapp'
+        left join public.chats as own
+            on own.contact_id = i.contact_id and own.platform = 'whatsapp'
+    );
+    perform from public.chats as c
+    where c.id in (select i.chat_id from unnest(items) as i)
+    order by c.id
+    for update;
+
+    with named as materialized (
+        -- The same wamid twice in one delivery is one message; a placeholder gives way to the real thing.
+        select distinct on (i.organization_id, i.wamid)
+            i.organization_id, i.contact_id, i.chat_id, i.wamid, i.occurred_at, i.item
+        from unnest(items) as i
+        order by i.organization_id, i.wamid, (i.item ->> 'type' = 'media_placeholder'), i.nr
     ),
     stored as (
         insert into public.messages as m (
@@ -181,7 +184,7 @@ begin
             reply_to_wamid, target_wamid, is_forwarded, occurred_at, imported_status
         )
         select
-            n.organization_id, n.chat_id, n.contact_id, n.item ->> 'wamid',
+            n.organization_id, n.chat_id, n.contact_id, n.wamid,
             (n.item ->> 'direction')::public.message_direction,
             (n.item ->> 'origin')::public.message_origin,
             n.item ->> 'type', n.item ->> 'text', coalesce(n.item -> 'content', '{}'),
@@ -197,8 +200,8 @@ begin
                 else 'sent'
             end
         from named as n
-        order by n.organization_id, n.item ->> 'wamid'
-        on conflict (organization_id, wamid) do update set
+        order by n.organization_id, n.wamid
+        on conflict (wamid, organization_id) do update set
             type = excluded.type, text = excluded.text, content = excluded.content
         where m.type = 'media_placeholder' and excluded.type <> 'media_placeholder'
         returning m.id, m.organization_id, m.chat_id, m.wamid, m.direction, m.origin, m.type, m.text, m.occurred_at,
@@ -220,7 +223,7 @@ begin
             coalesce((n.item -> 'media' ->> 'is_voice')::boolean, false),
             coalesce((n.item -> 'media' ->> 'is_animated')::boolean, false)
         from stored as s
-        join named as n on n.organization_id = s.organization_id and n.item ->> 'wamid' = s.wamid
+        join named as n on n.organization_id = s.organization_id and n.wamid = s.wamid
         where jsonb_typeof(n.item -> 'media') = 'object'
         on conflict (message_id) do nothing
         returning message_id, organization_id
@@ -295,7 +298,7 @@ set search_path = ''
 as $$
     with told as (
         select
-            i.organization_id, i.item ->> 'wamid' as wamid, i.item ->> 'status' as status,
+            i.organization_id, i.wamid, i.item ->> 'status' as status,
             coalesce(i.occurred_at, store_receipts.received_at) as told_at,
             i.item -> 'error' as error,
             nullif(i.item -> 'pricing', 'null') as pricing,
@@ -341,7 +344,7 @@ as $$
     from summed as s
     left join others as o on o.organization_id = s.organization_id and o.wamid = s.wamid
     order by s.organization_id, s.wamid
-    on conflict (organization_id, wamid) do update set
+    on conflict (wamid, organization_id) do update set
         sent_at = least(r.sent_at, excluded.sent_at),
         delivered_at = least(r.delivered_at, excluded.delivered_at),
         read_at = least(r.read_at, excluded.read_at),
@@ -372,7 +375,7 @@ begin
     from unnest(items) as i
     where i.kind = 'template' and i.item ->> 'template_id' is not null
     order by i.organization_id, i.item ->> 'template_id'
-    on conflict (organization_id, template_id) do nothing;
+    on conflict (template_id, organization_id) do nothing;
 
     perform private.learn_template(i.organization_id, i.item, coalesce(i.occurred_at, store_news.received_at))
     from (
@@ -393,7 +396,7 @@ begin
     from unnest(items) as i
     where i.kind = 'notice'
     order by i.organization_id, i.nr
-    on conflict (organization_id, digest) do nothing;
+    on conflict (digest, organization_id) do nothing;
 
     perform private.learn_integration(i.integration_id, i.item, coalesce(i.occurred_at, store_news.received_at))
     from (select * from unnest(items) as u where u.kind = 'notice' order by u.integration_id, u.nr) as i;
@@ -561,7 +564,7 @@ begin
                     )) as a (alias)
                 )
         end,
-        null, p.item
+        null, null, p.item ->> 'wamid', p.item
     )::private.delivery_item order by p.nr, t.id), '{}')
     into items
     from parsed as p

@@ -120,10 +120,10 @@ class ContactBook:
 
     def __init__(self, block: object, *, people: int) -> None:
         """Index `block`; `people` is how many different people the value speaks of."""
-        self._entries = [mapping_of(entry) for entry in list_of(block)]
-        self._raw = list_of(block)
-        self._contacts = [_contact_of_entry(entry) for entry in self._entries]
-        self._has_one_each = len(self._entries) == 1 and people == 1
+        self._entries = list_of(block)
+        self._facts = [_facts_of_entry(mapping_of(entry)) for entry in self._entries]
+        self._contacts = [make_contact(**facts) for facts in self._facts]
+        self._is_one_each = people == 1 and len(self._entries) == 1 and isinstance(self._entries[0], dict)
         self._used: set[int] = set()
         self._by_alias: dict[str, list[int]] = {}
         for position, contact in enumerate(self._contacts):
@@ -132,46 +132,38 @@ class ContactBook:
 
     def complete(self, contact: Contact | None) -> Contact | None:
         """Return `contact` with what the block adds to it: name, username, the ids that it lacks."""
-        entry = self._find(contact)
-        if entry is None:
+        facts = self._find(contact)
+        if facts is None:
             return contact
-        if contact is None:
-            return entry
-        known = {key: contact[key] or entry[key] for key in _FIELDS}
-        return make_contact(**known)
+        known = contact or {}
+        return make_contact(**{key: known.get(key) or fact for key, fact in facts.items()})
 
     def unused(self) -> list[tuple[int, object]]:
         """Return the entries, with their positions, that no message or status asked for."""
-        return [(position, raw) for position, raw in enumerate(self._raw) if position not in self._used]
+        return [(position, raw) for position, raw in enumerate(self._entries) if position not in self._used]
 
-    def _find(self, contact: Contact | None) -> Contact | None:
+    def _find(self, contact: Contact | None) -> dict[str, object] | None:
         for alias in aliases_of(contact):
             positions = self._by_alias.get(alias)
             if positions:
                 self._used.update(positions)
-                return self._best(positions)
-        if self._has_one_each and not _contradict(contact, self._contacts[0]):
+                found = [self._facts[position] for position in positions]
+                return next((facts for facts in reversed(found) if facts["name"]), found[-1])
+        if self._is_one_each and not _contradict(contact, self._contacts[0]):
             self._used.add(0)
-            return self._contacts[0]
+            return self._facts[0]
         return None
 
-    def _best(self, positions: list[int]) -> Contact | None:
-        found = [self._contacts[position] for position in positions]
-        return next((contact for contact in reversed(found) if contact and contact["name"]), found[-1])
 
-
-_FIELDS = ("wa_id", "bsuid", "parent_bsuid", "username", "name")
-
-
-def _contact_of_entry(entry: dict[str, object]) -> Contact | None:
+def _facts_of_entry(entry: dict[str, object]) -> dict[str, object]:
     profile = mapping_of(entry.get("profile"))
-    return make_contact(
-        wa_id=entry.get("wa_id"),
-        bsuid=entry.get("user_id"),
-        parent_bsuid=entry.get("parent_user_id"),
-        username=profile.get("username") or entry.get("username"),
-        name=profile.get("name"),
-    )
+    return {
+        "wa_id": entry.get("wa_id"),
+        "bsuid": entry.get("user_id"),
+        "parent_bsuid": entry.get("parent_user_id"),
+        "username": profile.get("username") or entry.get("username"),
+        "name": profile.get("name"),
+    }
 
 
 def _contradict(one: Contact | None, other: Contact | None) -> bool:

@@ -195,34 +195,33 @@ def identity_change(raw: Mapping) -> Mapping | None:
     return system if text_of(raw.get("type")) == "system" and is_change else None
 
 
-_STATUS_OWN_PLACE = frozenset(
-    {
-        "id",
-        "status",
-        "timestamp",
-        "errors",
-        "pricing",
-        "conversation",
-        "biz_opaque_callback_data",
-        "recipient_id",
-        "recipient_user_id",
-    }
-)
+_STATUS_OWN_PLACE = frozenset({"id", "status", "timestamp", "recipient_id", "recipient_user_id", "errors"})
 
 
 def status_facts(raw: Mapping) -> Item:
     """Return the part of a status item that does not depend on where the status was found."""
-    errors = [error_facts(error) for error in list_of(raw.get("errors"))]
-    return {
-        "status": status_word(raw),
-        "error": errors[0] if errors else None,
-        "errors": list_of(raw.get("errors")),
+    errors = list_of(raw.get("errors"))
+    own: Item = {
         "pricing": mapping_of(raw.get("pricing")) or None,
         "conversation": mapping_of(raw.get("conversation")) or None,
-        "callback_data": _string(raw.get("biz_opaque_callback_data")),
-        "group_id": identifier_of(raw.get("recipient_id")) if is_for_group(raw) else None,
-        "extra": {key: value for key, value in raw.items() if key not in _STATUS_OWN_PLACE},
+        "biz_opaque_callback_data": _string(raw.get("biz_opaque_callback_data")),
     }
+    placed = _STATUS_OWN_PLACE | {key for key, value in own.items() if value is not None}
+    extra = {key: value for key, value in raw.items() if key not in placed or _is_odd_status(key, value)}
+    return {
+        "status": status_word(raw),
+        "error": error_facts(errors[0]) if errors else None,
+        "errors": errors,
+        "pricing": own["pricing"],
+        "conversation": own["conversation"],
+        "callback_data": own["biz_opaque_callback_data"],
+        "group_id": identifier_of(raw.get("recipient_id")) if is_for_group(raw) else None,
+        "extra": extra,
+    }
+
+
+def _is_odd_status(key: str, value: object) -> bool:
+    return key in _STATUS_OWN_PLACE and key != "errors" and _is_odd(value)
 
 
 def status_word(raw: Mapping) -> str | None:

@@ -77,6 +77,7 @@ KNOWN_FIELDS = frozenset(_ORIGINS) | TEMPLATE_FIELDS | NOTICE_FIELDS
 _MAX_KEY = 64
 _ENVELOPE_KEYS = frozenset({"object", "entry"})
 _ENTRY_KEYS = frozenset({"id", "time", "changes", "uid", "changed_fields"})
+_OBJECT_KEYS = frozenset({"metadata", "context"})
 _CHANGE_KEYS = frozenset({"field", "value"})
 _VALUE_KEYS = frozenset(
     {"messaging_product", "metadata", "contacts", "messaging_account_id", "paid_messaging_account_id"}
@@ -173,7 +174,7 @@ class _Reader:
 
     def leftovers(self, path: str, raw: Mapping, known: frozenset[str]) -> None:
         for key, value in raw.items():
-            if key not in known:
+            if key not in known or (key in _OBJECT_KEYS and not isinstance(value, dict)):
                 name = key[:_MAX_KEY]
                 self.problem(f"{path}.{name}" if path else name, "unknown_part", {key: value})
 
@@ -337,6 +338,9 @@ class _Reader:
 
         https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/history
         """
+        if not any(raw.get(key) for key in _CHUNK_KEYS):
+            self.problem(path, "empty_chunk", raw)
+            return
         self.leftovers(path, raw, _CHUNK_KEYS)
         progress = mapping_of(raw.get("metadata"))
         if progress:

@@ -206,6 +206,7 @@ def test_whatever_identifies_a_person_is_an_alias(
         ({"wa_id": "15550100001"}, [wire.contact("15550100001", name=None)], 1, None),
         ({"wa_id": "15550100001"}, [{"wa_id": "15550100001"}], 1, None),
         ({"wa_id": "15550100001"}, ["nonsense", None, 7], 1, None),
+        ({"wa_id": "15550100001"}, [{"profile": {"name": "Ana"}}], 1, "Ana"),
         ({"wa_id": "15550100001"}, None, 1, None),
         ({"wa_id": "15550100001"}, wire.contact("15550100001", name="Ana"), 1, "Ana"),
         (
@@ -239,6 +240,21 @@ def test_the_message_s_own_ids_win_over_the_entry_s() -> None:
     book = ContactBook([wire.contact("15550100001", bsuid="MX.OLD")], people=1)
     contact = book.complete(make_contact(wa_id="15550100001", bsuid="MX.NEW"))
     assert aliases_of(contact) == ["phone:15550100001", "bsuid:MX.NEW"]
+
+
+def test_an_entry_alone_names_the_sender() -> None:
+    """Where a message says nothing of who wrote it, the only entry does."""
+    book = ContactBook([wire.contact("15550100001", name="Ana")], people=1)
+    assert aliases_of(book.complete(None)) == ["phone:15550100001"]
+    assert aliases_of(ContactBook([{"profile": {"name": "Ana"}}], people=1).complete(None)) == []
+
+
+@pytest.mark.parametrize("block", [["nonsense"], [7], "nonsense"])
+def test_an_entry_that_is_no_object_is_told(block: object) -> None:
+    """Even when it is the only one."""
+    book = ContactBook(block, people=1)
+    book.complete(make_contact(wa_id="15550100001"))
+    assert len(book.unused()) == 1
 
 
 def test_entries_that_nobody_asked_for_are_told() -> None:

@@ -462,6 +462,21 @@ def test_an_empty_thread_is_told(raw: wire.Json) -> None:
     assert [(problem["reason"], problem["item"]) for problem in delivery.problems] == [("empty_thread", raw)]
 
 
+@pytest.mark.parametrize("chunk", [{}, {"threads": []}, {"metadata": {}, "errors": None}])
+def test_an_empty_chunk_is_told(chunk: wire.Json) -> None:
+    """As an empty thread is."""
+    delivery = parse(wire.value(history=[chunk]), field="history")
+    assert [(problem["reason"], problem["item"]) for problem in delivery.problems] == [("empty_chunk", chunk)]
+
+
+def test_metadata_that_is_no_object_is_told() -> None:
+    """The messages are read; whose number they are for is not known from them then."""
+    value = {**wire.value(messages=[wire.text_message()]), "metadata": "lost"}
+    delivery = parse(value)
+    assert [item["phone_number_id"] for item in delivery.items] == [None]
+    assert [problem["item"] for problem in delivery.problems] == [{"metadata": "lost"}]
+
+
 # Fields
 
 

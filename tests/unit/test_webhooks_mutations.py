@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 COUNT = int(os.environ.get("WEBHOOK_MUTATIONS", "5000"))
 SEED = int(os.environ.get("WEBHOOK_MUTATIONS_SEED", "20261124"))
 PARTS = ("messages", "statuses", "message_echoes", "state_sync", "errors")
+OWN_PLACE = {
+    *("id", "type", "status", "timestamp", "group_id", "errors", "pricing", "conversation"),
+    *("from", "from_user_id", "from_parent_user_id", "to", "to_user_id", "to_parent_user_id"),
+    *("recipient_id", "recipient_user_id", "biz_opaque_callback_data"),
+}
 
 Node = Any
 Spot = tuple[Any, Any]
@@ -201,19 +206,23 @@ def fields_of(value: Node) -> dict[str, Node]:
     return value if isinstance(value, dict) else {}
 
 
-def element_paths(payload: Node) -> Iterator[str]:
-    """List the path of each element that a reader must account for, by a walk that knows no meanings."""
+def elements(payload: Node) -> Iterator[tuple[str, Node]]:
+    """List each element that a reader must account for, and its path, by a walk that knows no meanings."""
     for e, entry in enumerate(as_list(fields_of(payload).get("entry"))):
-        yield f"entry[{e}]"
+        yield f"entry[{e}]", entry
         for c, change in enumerate(as_list(fields_of(entry).get("changes"))):
             value = fields_of(fields_of(change).get("value"))
             at = f"entry[{e}].changes[{c}].value"
             for part in PARTS:
-                yield from (f"{at}.{part}[{index}]" for index in range(len(as_list(value.get(part)))))
-            for h, chunk in enumerate(as_list(value.get("history"))):
-                for t, thread in enumerate(as_list(fields_of(chunk).get("threads"))):
-                    count = len(as_list(fields_of(thread).get("messages")))
-                    yield from (f"{at}.history[{h}].threads[{t}].messages[{index}]" for index in range(count))
+                yield from listed(f"{at}.{part}", value)
+            for chunk_at, chunk in listed(f"{at}.history", value):
+                for thread_at, thread in listed(f"{chunk_at}.threads", chunk):
+                    yield from listed(f"{thread_at}.messages", thread)
+
+
+def listed(path: str, parent: Node) -> Iterator[tuple[str, Node]]:
+    for index, element in enumerate(as_list(fields_of(parent).get(path.rpartition(".")[2]))):
+        yield f"{path}[{index}]", element
 
 
 def covers(place: str, path: str) -> bool:
@@ -226,14 +235,22 @@ def check(payload: Node, delivery: Delivery) -> None:
     # An identity or a template's notice is a second item of the same element.
     places = [str(item["path"]) for item in delivery.items if item["kind"] != "identity"]
     told = problems + [place for place in places if place.endswith("]")]
-    for path in element_paths(payload):
+    kept = set(strings([delivery.items, delivery.problems]))
+    for path, element in elements(payload):
         if path.count("[") == 1:
             assert any(covers(place, path) or covers(path, place) for place in problems + places), path
             continue
         found = [place for place in told if covers(place, path)]
         # A whole value that is no conversation is one item: a notice, or a template and its notice.
         assert len(found) == 1 or (set(found) == {path.partition(".value")[0]}), (path, found)
+        lost = {string for string in strings(without_own_place(element)) if string not in kept}
+        assert "state_sync" in path or not lost, (path, lost)
     assert_storable(delivery)
+
+
+def without_own_place(element: Node) -> Node:
+    """Leave out the keys that an item has under our own names; all the rest must be found as it was."""
+    return {key: value for key, value in fields_of(element).items() if key not in OWN_PLACE}
 
 
 def assert_storable(delivery: Delivery) -> None:

@@ -1,0 +1,1 @@
+"""Connects an organization's own number."""

@@ -1,0 +1,40 @@
+"""Who is calling, and for which organization: proven by the database with the caller's own token. An edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.web import bearer_token, resources
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """A member of an organization, and the organization's connection as they may see it."""
+
+    user_id: str
+    organization_id: str
+    role: str
+    integration: dict[str, Any] | None
+    verification: dict[str, Any] | None
+
+    @property
+    def is_owner(self) -> bool:
+        """Tell whether they may change the connection."""
+        return self.role == "owner"
+
+
+async def find_caller(request: Request, organization_id: str | None, *, needs_owner: bool = False) -> Caller:
+    """Return the caller; raise `NotAMember`, `OwnerRequired` or `OrganizationRequired` as SQL says."""
+    session = resources(request).database.as_user(bearer_token(request))
+    found = await session.rpc("my_connection", {"organization": organization_id, "needs_owner": needs_owner})
+    return Caller(
+        user_id=found["user_id"],
+        organization_id=found["organization_id"],
+        role=found["role"],
+        integration=found["integration"],
+        verification=found.get("verification"),
+    )

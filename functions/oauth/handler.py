@@ -1,0 +1,77 @@
+"""Connects an organization's own number to the product, keeps it connected, and lets it go.
+
+POST /credentials   a number of the organization's own Meta app, its values pasted from Meta's dashboard
+GET  /status        the connection as it stands; `?reveal=pin` shows an owner the two-step PIN
+POST /disconnect    removes the subscription and the credentials, keeps the chats
+
+The caller is a person in a browser who may be no technician, may press twice, and may close the window
+half-way. Whether they may do it is asked of the database with their own token, before anything else.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/embedded-signup/overview
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mangum import Mangum
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from functions.oauth import credentials, departure
+from functions.oauth.callers import find_caller
+from functions.oauth.models import CredentialsBody, DisconnectBody
+from functions.oauth.views import answer_connection
+from shared.errors import InvalidQuery
+from shared.web import create_app, language_of, read_json, resources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+    from starlette.requests import Request
+
+    from shared.web import App
+
+NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
+
+
+async def connect_with_credentials(request: Request) -> Response:
+    """Check everything with Meta, then store it, then subscribe."""
+    body = await read_json(request, CredentialsBody)
+    caller = await find_caller(request, body.organization, needs_owner=True)
+    await credentials.connect(resources(request), caller, body, language_of(request))
+    return await answer_connection(request, caller.organization_id)
+
+
+async def show_status(request: Request) -> Response:
+    """Show the connection to a member; what it takes to set up an own app, to an owner."""
+    reveal = request.query_params.get("reveal")
+    if reveal not in (None, "pin"):
+        raise InvalidQuery(
+            details=[{"field": "reveal", "rule": "enum", "message": "Only pin can be asked for."}]
+        )
+    return await answer_connection(request, request.query_params.get("organization_id"), reveal=reveal)
+
+
+async def disconnect(request: Request) -> Response:
+    """Let the number go; done even where Meta does not answer any more."""
+    body = await read_json(request, DisconnectBody)
+    caller = await find_caller(request, body.organization, needs_owner=True)
+    left = await departure.leave(resources(request), caller, deregister=body.deregister)
+    return JSONResponse({"integration": left})
+
+
+def create(
+    environ: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
+) -> App:
+    """Make the application."""
+    routes = [
+        Route("/credentials", connect_with_credentials, methods=["POST"]),
+        Route("/status", show_status, methods=["GET"]),
+        Route("/disconnect", disconnect, methods=["POST"]),
+    ]
+    return create_app("whatsapp-oauth", routes, need=NEED, environ=environ, transport=transport)
+
+
+app = create()
+handler = Mangum(app, lifespan="off")

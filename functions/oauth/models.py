@@ -1,0 +1,136 @@
+"""What `whatsapp-oauth` takes and answers. No I/O."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+# What dashboards, chats and documents put around a value that is copied from them.
+WRAPPING = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]+")
+QUOTES = "\"'`\u201c\u201d"
+
+
+def _unwrap(value: Any) -> Any:
+    """Take a pasted value out of what came with it: spaces, line breaks, quotes, `Bearer`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    text = value.strip().strip(QUOTES)
+    return WRAPPING.sub("", re.sub(r"(?i)^bearer\s+", "", text)).strip(QUOTES)
+
+
+def _is_six_digits(pin: str) -> str:
+    if not re.fullmatch(r"[0-9]{6}", pin):
+        raise ValueError("A PIN has six digits.")
+    return pin
+
+
+MetaId = Annotated[str, BeforeValidator(_unwrap), StringConstraints(pattern=r"^[0-9]{5,32}$")]
+Pasted = Annotated[str, BeforeValidator(_unwrap), StringConstraints(min_length=8, max_length=4096)]
+Pin = Annotated[str, BeforeValidator(_unwrap), AfterValidator(_is_six_digits)]
+
+
+class Body(BaseModel):
+    """What every call may bring; a user with one organization may leave it out."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    organization_id: UUID | None = None
+
+    @property
+    def organization(self) -> str | None:
+        """The organization's id as text."""
+        return None if self.organization_id is None else str(self.organization_id)
+
+
+class CredentialsBody(Body):
+    """A number of the organization's own Meta app, its values pasted as Meta's dashboard shows them."""
+
+    phone_number_id: MetaId
+    business_account_id: MetaId
+    access_token: Pasted
+    app_id: MetaId | None = Field(default=None, description="Left out: the token is of the platform's app.")
+    app_secret: Pasted | None = None
+    pin: Pin | None = Field(default=None, description="The number's two-step PIN, where it has one already.")
+
+
+class DisconnectBody(Body):
+    """Nothing but the organization is needed."""
+
+    deregister: bool = Field(default=False, description="Also take the number off the Cloud API.")
+
+
+class WebhookView(BaseModel):
+    """Whether Meta delivers, and where it is to."""
+
+    state: Literal["waiting", "receiving", "off"]
+    first_event_at: datetime | None
+    last_event_at: datetime | None
+    url: str | None = Field(default=None, description="Only an own app's: to be entered at Meta, for owners.")
+    verify_token: str | None = Field(default=None, description="As url.")
+
+
+class TokenView(BaseModel):
+    """What is known of the access token; never the token."""
+
+    is_valid: bool
+    expires_at: datetime | None
+    checked_at: datetime | None
+
+
+class VerificationView(BaseModel):
+    """A code that is waited for."""
+
+    id: UUID
+    state: Literal["requested", "sent", "verified", "failed", "expired"]
+    phone_number: str
+    method: Literal["sms", "voice", "whatsapp"]
+    sender: Literal["meta", "platform"]
+    attempts_left: int
+    expires_at: datetime | None
+    resend_in: int = Field(description="Seconds until another code may be asked for.")
+
+
+class IntegrationView(BaseModel):
+    """An organization's connection, as its members may see it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: UUID
+    status: Literal["pending", "connected", "disconnected", "error"]
+    way: Literal["credentials", "embedded_signup", "number"] | None
+    step: Literal["begun", "proven", "registered", "subscribed", "connected"] | None
+    phone_number: str | None
+    formatted_phone_number: str | None = None
+    phone_number_id: str | None
+    business_account_id: str | None
+    app_id: str | None
+    display_name: str | None
+    quality_rating: str | None
+    messaging_limit: str | None
+    throughput: int
+    is_coexistence: bool
+    has_own_app: bool
+    error_code: str | None
+    error_message: str | None
+    verified_at: datetime | None
+    connected_at: datetime | None
+    disconnected_at: datetime | None
+    last_sync_at: datetime | None
+    webhook: WebhookView
+    token: TokenView | None
+    verification: VerificationView | None = None
+    pin: str | None = Field(default=None, description="Only when an owner asks: GET /status?reveal=pin.")
+
+
+class ConnectionAnswer(BaseModel):
+    """The connection, null where there never was one."""
+
+    organization_id: UUID
+    role: Literal["owner", "agent"]
+    integration: IntegrationView | None

@@ -1,0 +1,93 @@
+"""What a member is shown of their connection. An edge: an owner's secrets are read as the service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+
+from functions.oauth.callers import find_caller
+from functions.oauth.models import ConnectionAnswer, IntegrationView, TokenView, WebhookView
+from shared.connecting import webhook_url
+from shared.errors import IntegrationNotFound
+from shared.web import resources
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from functions.oauth.callers import Caller
+    from shared.web import Resources
+
+
+async def answer_connection(
+    request: Request, organization_id: str | None, *, reveal: str | None = None
+) -> Response:
+    """Read the connection as the caller and answer with it."""
+    caller = await find_caller(request, organization_id, needs_owner=reveal is not None)
+    if reveal is not None and caller.integration is None:
+        raise IntegrationNotFound
+    shown = None if caller.integration is None else await _show(request, caller, reveal)
+    answer = ConnectionAnswer.model_validate(
+        {"organization_id": caller.organization_id, "role": caller.role, "integration": shown}
+    )
+    return JSONResponse(answer.model_dump(mode="json"))
+
+
+async def _show(request: Request, caller: Caller, reveal: str | None) -> IntegrationView:
+    row = caller.integration or {}
+    tools = resources(request)
+    shows_endpoint = caller.is_owner and row["has_own_app"]
+    return IntegrationView.model_validate(
+        {
+            **row,
+            "formatted_phone_number": _format(row["phone_number"]),
+            "webhook": WebhookView(
+                state=_webhook_state(row),
+                first_event_at=row["first_event_at"],
+                last_event_at=row["last_event_at"],
+                url=webhook_url(_webhook_base(request, tools), row["id"]) if shows_endpoint else None,
+                verify_token=await _reveal(tools, caller, "webhook_verify_token") if shows_endpoint else None,
+            ),
+            "token": _show_token(row),
+            "verification": caller.verification,
+            "pin": await _reveal(tools, caller, "pin") if reveal == "pin" else None,
+        }
+    )
+
+
+def _webhook_state(row: dict[str, Any]) -> str:
+    if row["status"] not in {"connected", "error"}:
+        return "off"
+    return "receiving" if row["first_event_at"] else "waiting"
+
+
+def _show_token(row: dict[str, Any]) -> TokenView | None:
+    if row["token_checked_at"] is None:
+        return None
+    is_dead = row["status"] == "error" and str(row["error_code"]).startswith("token_")
+    return TokenView(
+        is_valid=not is_dead, expires_at=row["token_expires_at"], checked_at=row["token_checked_at"]
+    )
+
+
+async def _reveal(tools: Resources, caller: Caller, column: str) -> str | None:
+    """Read a secret for its owner; the database writes down that it was shown."""
+    row_id = str((caller.integration or {})["id"])
+    text = await tools.database.as_service().rpc(
+        "reveal_secret", {"integration": row_id, "by_user": caller.user_id, "secret_column": column}
+    )
+    return None if text is None else tools.keys.decrypt(text, row_id=row_id, column=column)
+
+
+def _webhook_base(request: Request, tools: Resources) -> str:
+    """Return the webhook's public address; by default it stands beside us."""
+    if tools.settings.has("WHATSAPP_WEBHOOK_URL"):
+        return tools.settings.whatsapp_webhook_url
+    scheme = request.headers.get("x-forwarded-proto", request.url.scheme).partition(",")[0]
+    return f"{scheme}://{request.url.netloc}/functions/v1/whatsapp-webhook"
+
+
+def _format(phone_number: str | None) -> str | None:
+    from shared.numbers import format_number
+
+    return None if phone_number is None else format_number(phone_number)

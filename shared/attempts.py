@@ -1,0 +1,168 @@
+"""One attempt to connect a number: every step is stored before and after the call to Meta. An edge.
+
+A process may die between any two steps. The same call, repeated, takes the attempt over and finds what is
+done already: by what is stored, and by asking Meta before changing anything there.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared import log
+from shared.connecting import is_subscribed
+from shared.errors import AppError, PinRequired, VerificationRequired
+from shared.graph import GraphError, GraphUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from shared.connecting import NumberFacts
+    from shared.crypto import KeyRing
+    from shared.database import Session
+    from shared.graph import GraphClient
+    from shared.web import Resources
+
+SECRET_COLUMNS = ("access_token", "app_secret", "webhook_verify_token", "pin")
+PIN_DIGITS = 6
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/registration
+PIN_MISMATCH, NOT_VERIFIED = 133005, 133006
+
+
+@dataclass(kw_only=True)
+class Access:
+    """How to speak to Meta for a connection: a token, its app, and the app's secret where we know it."""
+
+    token: str
+    app_id: str
+    app_secret: str | None
+
+
+@dataclass(kw_only=True)
+class Attempt:
+    """The holder of a connection while it is made; `row` is what was stored when it began."""
+
+    service: Session
+    graph: GraphClient
+    keys: KeyRing
+    row: dict[str, Any]
+
+    @property
+    def integration_id(self) -> str:
+        """The connection's id, to which its secrets are bound."""
+        return str(self.row["integration_id"])
+
+    def encrypt(self, **secrets_: str | None) -> dict[str, str | None]:
+        """Encrypt each secret for its own column of this row."""
+        return {
+            column: None
+            if text is None
+            else self.keys.encrypt(text, row_id=self.integration_id, column=column)
+            for column, text in secrets_.items()
+        }
+
+    def decrypt(self, column: str) -> str | None:
+        """Open a secret that was stored when the attempt began."""
+        text = self.row.get(column)
+        return None if text is None else self.keys.decrypt(text, row_id=self.integration_id, column=column)
+
+    async def advance(self, reached: str, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Store that a step is reached; raise when the number is taken, or the attempt no longer ours."""
+        answer: dict[str, Any] = await self.service.rpc(
+            "advance_connection",
+            {
+                "integration": self.integration_id,
+                "holder": self.row["attempt"],
+                "reached": reached,
+                "facts": dict(facts or {}),
+            },
+        )
+        self.row |= {name: value for name, value in (facts or {}).items() if name in SECRET_COLUMNS}
+        log.info("connection.step_reached", integration_id=self.integration_id, step=reached)
+        return answer
+
+    async def ensure_registered(self, number: NumberFacts, access: Access, *, given_pin: str | None) -> None:
+        """Register the number unless it is; the PIN is stored before Meta hears of it, so never lost."""
+        if number.is_registered:
+            await self.advance("registered", {"is_registered": True})
+            return
+        pin = given_pin or self.decrypt("pin") or make_pin()
+        await self.advance("proven", self.encrypt(pin=pin))
+        try:
+            await self.graph.post(
+                f"{number.id}/register",
+                token=access.token,
+                app_secret=access.app_secret,
+                json={"messaging_product": "whatsapp", "pin": pin},
+            )
+        except GraphError as error:
+            if error.code == PIN_MISMATCH:
+                # Ours is not the one that the number has; a wrong one must not be tried again by itself.
+                await self.advance("proven", {"pin": None})
+                raise PinRequired from error
+            if error.code == NOT_VERIFIED:
+                raise VerificationRequired from error
+            raise
+        await self.advance("registered", {"is_registered": True})
+
+    async def ensure_subscribed(self, waba_id: str, access: Access) -> None:
+        """Subscribe the app to the WABA unless it is; a callback that was set for it stays as it is."""
+        apps = await self.graph.subscribed_apps(waba_id, token=access.token, app_secret=access.app_secret)
+        if not is_subscribed(apps, access.app_id):
+            await self.graph.subscribe_app(waba_id, token=access.token, app_secret=access.app_secret)
+        await self.advance("subscribed")
+
+    async def finish(self) -> dict[str, Any]:
+        """Store that the number is connected, and return the connection."""
+        return await self.advance("connected")
+
+
+@asynccontextmanager
+async def begin_attempt(
+    tools: Resources,
+    *,
+    organization_id: str,
+    user_id: str,
+    way: str,
+    inputs: Mapping[str, object],
+    phone_number_id: str | None = None,
+) -> AsyncIterator[Attempt]:
+    """Take the connection in hand for a block; a refusal inside it is kept for the owner to see.
+
+    `inputs` are what makes two calls the same call.
+    """
+    service = tools.database.as_service()
+    digest = tools.keys.keyed_hash(json.dumps(inputs, sort_keys=True), purpose="attempt")
+    row = await service.rpc(
+        "begin_connection",
+        {
+            "organization": organization_id,
+            "by_user": user_id,
+            "chosen_way": way,
+            "input_digest": digest,
+            "number_id": phone_number_id,
+        },
+    )
+    attempt = Attempt(service=service, graph=tools.graph, keys=tools.keys, row=row)
+    try:
+        yield attempt
+    except (AppError, GraphError, GraphUnreachable) as error:
+        refusal = error if isinstance(error, AppError) else error.to_refusal()
+        await service.rpc(
+            "end_attempt",
+            {
+                "integration": attempt.integration_id,
+                "holder": row["attempt"],
+                "refusal_code": refusal.code,
+                "refusal_message": refusal.sentence("es"),
+            },
+        )
+        raise
+
+
+def make_pin() -> str:
+    """Make a two-step PIN: six digits, each as likely as any other."""
+    return f"{secrets.randbelow(10**PIN_DIGITS):0{PIN_DIGITS}d}"

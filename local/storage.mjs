@@ -11,21 +11,9 @@ export class FolderStorage {
     this.folder = folder;
   }
 
-  async getObject(bucket, key, version, headers = {}) {
-    const file = this.#file(bucket, key);
-    const whole = await readFile(file);
-    const range = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? "");
-    const metadata = await this.headObject(bucket, key);
-    if (!range) return { metadata, httpStatusCode: 200, body: new Blob([whole]).stream() };
-    const first = Number(range[1]);
-    const last = Math.min(range[2] === "" ? whole.length - 1 : Number(range[2]), whole.length - 1);
-    const part = whole.subarray(first, last + 1);
-    const contentRange = `bytes ${first}-${last}/${whole.length}`;
-    return {
-      metadata: { ...metadata, contentLength: part.length, contentRange, httpStatusCode: 206 },
-      httpStatusCode: 206,
-      body: new Blob([part]).stream(),
-    };
+  async getObject(bucket, key) {
+    const body = new Blob([await readFile(this.#file(bucket, key))]).stream();
+    return { metadata: await this.headObject(bucket, key), httpStatusCode: 200, body };
   }
 
   async uploadObject(bucket, key, version, body, contentType, cacheControl) {

@@ -107,6 +107,16 @@ const GRANTS = `
   grant all on all tables in schema storage to anon, authenticated, service_role;
 `;
 
+// Hosted Storage spells it signedURL, relative to /storage/v1; supabase-py reads no other spelling.
+const asHostedSigns = async (answer) => {
+  if (!answer.ok) return answer;
+  const spell = ({ signedUrl, ...rest }) =>
+    signedUrl ? { ...rest, signedURL: signedUrl.replace(/^\/storage\/v1/, ""), signedUrl } : rest;
+  const signed = await answer.json();
+  return Response.json(Array.isArray(signed) ? signed.map(spell) : spell(signed), { headers: CORS });
+};
+const CORS = { "access-control-allow-origin": "*" };
+
 // Its own error lines may quote whole rows; the caller gets the same error in the answer.
 console.error = (...things) => {
   for (const thing of things) {
@@ -126,10 +136,13 @@ if (process.argv.includes("--prepare")) {
     serverOptions: { keepAliveTimeout: 75_000 },
     port: Number(env("SUPABASE_PORT")),
     hostname: "127.0.0.1",
-    fetch(request, { incoming }) {
+    async fetch(request, { incoming }) {
+      const { pathname } = new URL(request.url);
       // It tells the database's address, password included.
-      if (new URL(request.url).pathname.startsWith("/_")) return new Response(null, { status: 404 });
-      return app.fetch(request, { peerAddress: incoming.socket.remoteAddress ?? null });
+      if (pathname.startsWith("/_")) return new Response(null, { status: 404 });
+      const answer = app.fetch(request, { peerAddress: incoming.socket.remoteAddress ?? null });
+      const isSigning = request.method === "POST" && pathname.startsWith("/storage/v1/object/sign/");
+      return isSigning ? asHostedSigns(await answer) : answer;
     },
   });
   for (const signal of ["SIGINT", "SIGTERM"]) {

@@ -1,8 +1,9 @@
 -- Messages, and what Meta says became of those we sent.
 
 create type public.message_direction as enum ('inbound', 'outbound');
--- live: as it happened; echo: written in the business's own phone app; history: imported on connecting.
-create type public.message_origin as enum ('live', 'echo', 'history');
+-- live: as it happened; standby: as it happened, while another app holds the conversation; echo: written in the
+-- business's own phone app; history: imported on connecting.
+create type public.message_origin as enum ('live', 'standby', 'echo', 'history');
 -- In lifecycle order: greatest() never goes back. A success (delivered …) outranks a failure, early or late.
 create type public.message_status as enum (
     'received', 'queued', 'cancelled', 'sending', 'uncertain', 'accepted', 'sent', 'failed', 'delivered', 'read',

@@ -5,7 +5,7 @@ create table public.message_templates (
     organization_id uuid not null,
     integration_id uuid not null,
     -- Meta's id of the template in this language.
-    template_id text not null check (length(template_id) between 1 and 64),
+    template_id text not null check (length(template_id) between 1 and 600),
     name text,
     language text,
     category text,

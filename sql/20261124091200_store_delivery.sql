@@ -186,7 +186,10 @@ begin
         select
             n.organization_id, n.chat_id, n.contact_id, n.wamid,
             (n.item ->> 'direction')::public.message_direction,
-            (n.item ->> 'origin')::public.message_origin,
+            case
+                when (n.item ->> 'is_standby')::boolean then 'standby'
+                else (n.item ->> 'origin')::public.message_origin
+            end,
             n.item ->> 'type', n.item ->> 'text', coalesce(n.item -> 'content', '{}'),
             n.item ->> 'reply_to_wamid', n.item ->> 'target_wamid',
             coalesce((n.item ->> 'is_forwarded')::boolean, false),
@@ -253,7 +256,7 @@ begin
     windows as (
         select s.chat_id, max(s.occurred_at) + interval '24 hours' as expires_at
         from stored as s
-        where s.is_new and s.direction = 'inbound' and s.origin = 'live' and s.type <> 'system'
+        where s.is_new and s.direction = 'inbound' and s.origin in ('live', 'standby') and s.type <> 'system'
         group by s.chat_id
     ),
     changed as (
@@ -361,6 +364,14 @@ as $$
         callback_message_id = coalesce(r.callback_message_id, excluded.callback_message_id)
 $$;
 
+-- Meta's id of a template, or its name and language where the news carries no id.
+create function private.template_key(item jsonb) returns text
+language sql immutable
+set search_path = ''
+as $$
+    select left(coalesce(item ->> 'template_id', concat_ws(':', 'name', item ->> 'name', item ->> 'language')), 600)
+$$;
+
 create function private.store_news(items private.delivery_item[], received_at timestamptz) returns void
 language plpgsql volatile
 set search_path = ''
@@ -370,16 +381,16 @@ begin
         organization_id, integration_id, template_id, name, language, category, status, quality, components,
         rejection_reason, facts_at
     )
-    select distinct on (i.organization_id, i.item ->> 'template_id')
-        i.organization_id, i.integration_id, i.item ->> 'template_id', null, null, null, null, null, null, null, '{}'
+    select distinct on (i.organization_id, private.template_key(i.item))
+        i.organization_id, i.integration_id, private.template_key(i.item), null, null, null, null, null, null, null, '{}'
     from unnest(items) as i
-    where i.kind = 'template' and i.item ->> 'template_id' is not null
-    order by i.organization_id, i.item ->> 'template_id'
+    where i.kind = 'template'
+    order by i.organization_id, private.template_key(i.item)
     on conflict (template_id, organization_id) do nothing;
 
     perform private.learn_template(i.organization_id, i.item, coalesce(i.occurred_at, store_news.received_at))
     from (
-        select * from unnest(items) as u where u.kind = 'template' order by u.organization_id, u.item ->> 'template_id', u.nr
+        select * from unnest(items) as u where u.kind = 'template' order by u.organization_id, private.template_key(u.item), u.nr
     ) as i;
 
     insert into public.notices (
@@ -423,7 +434,7 @@ as $$
             else 'status'
         end as kind_of_fact
     ) as k
-    where t.organization_id = organization and t.template_id = item ->> 'template_id'
+    where t.organization_id = organization and t.template_id = private.template_key(item)
         and coalesce((t.facts_at ->> kind_of_fact)::numeric <= extract(epoch from told_at), true)
 $$;
 
@@ -532,25 +543,32 @@ begin
     -- Whose is each item? By the business's own number where it names one, else by its account. An
     -- organization's own secret speaks for that organization's connection alone.
     with parsed as (
-        select p.nr, p.item, p.item ->> 'phone_number_id' as number_id, p.item ->> 'waba_id' as account_id
+        select p.nr, p.item, p.item ->> 'phone_number_id' as number_id, p.item ->> 'waba_id' as account_id,
+            -- News of an account may be of one of its numbers, which only its digits tell.
+            regexp_replace(p.item ->> 'phone_number', '[^0-9]', '', 'g') as digits
         from jsonb_array_elements(parsed_items) with ordinality as p (item, nr)
     ),
     named as (
-        select distinct p.number_id, p.account_id from parsed as p
+        select distinct p.number_id, p.account_id, p.digits from parsed as p
     ),
     tenant as (
-        select n.number_id, n.account_id, i.organization_id, i.id
+        select n.number_id, n.account_id, n.digits, i.organization_id, i.id
         from named as n
         join public.whatsapp_integrations as i on i.phone_number_id = n.number_id
         where i.status in ('connected', 'error')
             and (source is null or (i.id = source and i.business_account_id = n.account_id))
         union all
-        select n.number_id, n.account_id, i.organization_id, i.id
-        from named as n
-        join public.whatsapp_integrations as i on i.business_account_id = n.account_id
-        where n.number_id is null
-            and i.status in ('connected', 'error')
-            and (source is null or i.id = source)
+        select a.number_id, a.account_id, a.digits, a.organization_id, a.id
+        from (
+            select n.number_id, n.account_id, n.digits, i.organization_id, i.id,
+                i.phone_number = '+' || n.digits as is_named, count(*) over (partition by n.account_id, n.digits) as numbers
+            from named as n
+            join public.whatsapp_integrations as i on i.business_account_id = n.account_id
+            where n.number_id is null
+                and i.status in ('connected', 'error')
+                and (source is null or i.id = source)
+        ) as a
+        where a.digits is null or a.is_named or a.numbers = 1
     )
     select coalesce(array_agg(row(
         p.nr, p.item ->> 'kind', p.item ->> 'path', t.organization_id, t.id, (p.item ->> 'occurred_at')::timestamptz,
@@ -569,7 +587,9 @@ begin
     into items
     from parsed as p
     left join tenant as t
-        on t.number_id is not distinct from p.number_id and t.account_id is not distinct from p.account_id;
+        on t.number_id is not distinct from p.number_id
+        and t.account_id is not distinct from p.account_id
+        and t.digits is not distinct from p.digits;
 
     known := array(select i from unnest(items) as i where i.organization_id is not null);
     tenants := array(select distinct i.organization_id from unnest(known) as i);

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from shared.errors import (
     AccountRestricted,
     AppError,
-    InvalidState,
+    DialogCodeSpent,
     MessageRefused,
     MetaRefused,
     MetaThrottled,
@@ -279,7 +279,7 @@ ROWS: tuple[Row, ...] = (
         "Meta no lo encuentra o la conexión no puede verlo. Un propietario debe revisar ids o reconectar.",
     ),
     _row(
-        100, "owner", "never", "none", InvalidState,
+        100, "owner", "never", "none", DialogCodeSpent,
         "This connection attempt was already used. Start connecting again.",
         "Este intento de conexión ya se usó. Vuelve a iniciar la conexión.",
         subcodes=[36009],

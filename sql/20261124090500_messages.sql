@@ -11,7 +11,7 @@ create type public.message_status as enum (
 );
 
 create table public.messages (
-    id uuid primary key default gen_random_uuid(),
+    id uuid not null default gen_random_uuid(),
     organization_id uuid not null,
     chat_id uuid not null,
     -- Who wrote it (inbound) or to whom it goes; null for what goes to a group.
@@ -70,6 +70,7 @@ create table public.messages (
     pricing jsonb,
     sent_by uuid references auth.users (id) on delete set null,
 
+    primary key (id, organization_id),
     -- Once: Meta repeats itself, the database does not.
     unique (wamid, organization_id),
     foreign key (chat_id, organization_id) references public.chats (id, organization_id) on delete cascade,

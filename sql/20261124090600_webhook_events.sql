@@ -43,6 +43,7 @@ create index webhook_problems_organization_id_idx on public.webhook_problems (or
 
 alter table public.webhook_events enable row level security;
 alter table public.webhook_problems enable row level security;
+revoke all on sequence public.webhook_events_id_seq, public.webhook_problems_id_seq from public, anon, authenticated;
 revoke all on public.webhook_events, public.webhook_problems from public, anon, authenticated;
 grant select, insert, update, delete on public.webhook_events, public.webhook_problems to service_role;
 

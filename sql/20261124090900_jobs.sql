@@ -29,6 +29,7 @@ create index jobs_lease_idx on public.jobs (lease_until) where state = 'running'
 create index jobs_organization_id_idx on public.jobs (organization_id);
 
 alter table public.jobs enable row level security;
+revoke all on sequence public.jobs_id_seq from public, anon, authenticated;
 revoke all on public.jobs from public, anon, authenticated;
 grant select, insert, update, delete on public.jobs to service_role;
 

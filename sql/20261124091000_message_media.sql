@@ -3,8 +3,8 @@
 create type public.media_state as enum ('pending', 'stored', 'failed', 'expired');
 
 create table public.message_media (
-    message_id uuid primary key references public.messages (id) on delete cascade,
-    organization_id uuid not null references public.organizations (id) on delete cascade,
+    message_id uuid not null,
+    organization_id uuid not null,
     -- Meta's id: valid 7 days for what arrives, 30 days for what we upload.
     media_id text,
     mime_type text,
@@ -19,6 +19,8 @@ create table public.message_media (
     storage_path text,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
+    primary key (message_id, organization_id),
+    foreign key (message_id, organization_id) references public.messages (id, organization_id) on delete cascade,
     constraint stored_means_somewhere check ((state = 'stored') = (storage_path is not null)),
     constraint failed_means_why check ((state = 'failed') = (failure_reason is not null))
 );

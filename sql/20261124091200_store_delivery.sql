@@ -228,7 +228,7 @@ begin
         from stored as s
         join named as n on n.organization_id = s.organization_id and n.wamid = s.wamid
         where jsonb_typeof(n.item -> 'media') = 'object'
-        on conflict (message_id) do nothing
+        on conflict (message_id, organization_id) do nothing
         returning message_id, organization_id
     ),
     media_jobs as (

@@ -13,6 +13,7 @@ comment on table public.audit_entries is 'What was done to an organization''s co
 create index audit_entries_list_idx on public.audit_entries (organization_id, created_at desc);
 
 alter table public.audit_entries enable row level security;
+revoke all on sequence public.audit_entries_id_seq from public, anon, authenticated;
 revoke all on public.audit_entries from public, anon, authenticated;
 grant select on public.audit_entries to authenticated;
 -- No update and no delete, for the service either.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from shared.loose_json import list_of, mapping_of, text_of
+from shared.loose_json import mapping_of, text_of
 
 Contact = dict[str, object]
 
@@ -16,6 +16,7 @@ MAX_IDENTIFIER = 256
 """Meta's longest is `CC.` and 128 characters; more would not fit an index."""
 
 _MAX_NAME = 512
+_MAX_ENTRIES = 20_000
 _MIN_PHONE, _MAX_PHONE = 5, 15
 _PHONE_PUNCTUATION = str.maketrans("", "", "+-(). \u00a0")
 # For telling two people apart only: both ids must look as documented today.
@@ -118,12 +119,12 @@ def aliases_of(contact: Contact | None) -> list[str]:
 class ContactBook:
     """The `contacts` block of one webhook value: finds the entry that speaks of a sender or a recipient."""
 
-    def __init__(self, block: object, *, people: int) -> None:
-        """Index `block`; `people` is how many different people the value speaks of."""
-        self._entries = list_of(block)
-        self._facts = [_facts_of_entry(mapping_of(entry)) for entry in self._entries]
+    def __init__(self, entries: list[object], *, people: int) -> None:
+        """Index the entries; `people` counts who the value speaks of: one of each belong together."""
+        self._entries = entries
+        self._facts = [_facts_of_entry(mapping_of(entry)) for entry in entries[:_MAX_ENTRIES]]
         self._contacts = [make_contact(**facts) for facts in self._facts]
-        self._is_one_each = people == 1 and len(self._entries) == 1 and isinstance(self._entries[0], dict)
+        self._is_one_each = people == 1 and len(entries) == 1 and isinstance(entries[0], dict)
         self._used: set[int] = set()
         self._by_alias: dict[str, list[int]] = {}
         for position, contact in enumerate(self._contacts):
@@ -138,9 +139,9 @@ class ContactBook:
         known = contact or {}
         return make_contact(**{key: known.get(key) or fact for key, fact in facts.items()})
 
-    def unused(self) -> list[tuple[int, object]]:
-        """Return the entries, with their positions, that no message or status asked for."""
-        return [(position, raw) for position, raw in enumerate(self._entries) if position not in self._used]
+    def unused(self) -> list[object]:
+        """Return the entries that no message or status asked for."""
+        return [raw for position, raw in enumerate(self._entries) if position not in self._used]
 
     def _find(self, contact: Contact | None) -> dict[str, object] | None:
         for alias in aliases_of(contact):

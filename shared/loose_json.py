@@ -83,7 +83,7 @@ def flatten(text: str, depth: int) -> str:
 def is_deeper_than(value: object, depth: int) -> bool:
     """Tell whether lists and objects nest more than `depth` levels, without recursion."""
     level = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             child
             for node in level
@@ -119,23 +119,32 @@ def _float(text: str) -> object:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Build an object; a name that comes twice loses nothing: lists are joined, other values numbered."""
     unique = dict(pairs)
     return unique if len(unique) == len(pairs) else _joined(pairs)
 
 
 def _joined(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    joined: dict[str, object] = {}
+    """Build an object whose names come twice: lists are joined, earlier values kept beside the last."""
+    values: dict[str, list[object]] = {}
     for name, value in pairs:
-        earlier = joined.get(name)
-        if isinstance(earlier, list) and isinstance(value, list):
-            joined[name] = [*earlier, *value]
+        values.setdefault(name, []).append(value)
+    joined: dict[str, object] = {}
+    for name, told in values.items():
+        lists = [value for value in told if isinstance(value, list)]
+        if len(lists) == len(told):
+            joined[name] = [element for value in lists for element in value]
             continue
-        if name in joined and earlier != value:
-            number = sum(key.startswith(f"{name}#") for key in joined) + 1
-            joined[f"{name}#{number}"] = earlier
-        joined[name] = value
+        joined[name] = told[-1]
+        earlier = [value for value in told[:-1] if value != told[-1]]
+        if earlier:
+            joined[_free_name(name, values)] = earlier
     return joined
+
+
+def _free_name(name: str, taken: dict[str, list[object]]) -> str:
+    while name in taken:
+        name += "#"
+    return name
 
 
 _DECODER = json.JSONDecoder(

@@ -61,6 +61,9 @@ Item = dict[str, object]
 Mapping = dict[str, object]
 
 WHATSAPP = "whatsapp_business_account"
+MAX_ITEMS = 50_000
+"""3 MB hold about 20,000 messages at most; of whoever signs millions of nothings the rest is one problem."""
+
 
 # Fields whose values hold conversations, and what their messages are to us.
 # `standby` shows what Meta's own agent hears and says on the number while it, not we, holds the conversation.
@@ -125,7 +128,7 @@ class _Place:
     waba_id: str | None
     phone_number_id: str | None
     own_phone: str | None
-    book: ContactBook = field(default_factory=lambda: ContactBook(None, people=0))
+    book: ContactBook = field(default_factory=lambda: ContactBook([], people=0))
     time: object = None
 
 
@@ -160,8 +163,12 @@ class _Reader:
 
     def each(self, path: str, raw: object, read: Callable[[str, Mapping], None]) -> None:
         """Give each object of a list to `read`; one that fails costs only itself."""
-        for index, element in enumerate(list_of(raw)):
+        elements = list_of(raw)
+        for index, element in enumerate(elements):
             at = f"{path}[{index}]"
+            if len(self.items) + len(self.problems) >= MAX_ITEMS:
+                self.problem(at, "too_many", elements[index:])
+                return
             if not isinstance(element, dict):
                 self.problem(at, "not_an_object", element)
                 continue
@@ -173,10 +180,14 @@ class _Reader:
                 self.problem(at, "parser_fault", element)
 
     def leftovers(self, path: str, raw: Mapping, known: frozenset[str]) -> None:
-        for key, value in raw.items():
-            if key not in known or (key in _OBJECT_KEYS and not isinstance(value, dict)):
-                name = key[:_MAX_KEY]
-                self.problem(f"{path}.{name}" if path else name, "unknown_part", {key: value})
+        unknown = {
+            key: value
+            for key, value in raw.items()
+            if key not in known or (key in _OBJECT_KEYS and not isinstance(value, dict))
+        }
+        if unknown:
+            first = next(iter(unknown))[:_MAX_KEY]
+            self.problem(f"{path}.{first}" if path else first, "unknown_part", unknown)
 
     def read(self, payload: Mapping) -> None:
         object_ = text_of(payload.get("object"))
@@ -255,12 +266,15 @@ class _Reader:
         if not any(list_of(value.get(part)) for part in readers):
             self.problem(place.path, "empty_value", value)
             return
-        place = replace(place, book=ContactBook(value.get("contacts"), people=_count_people(value)))
+        contacts = list_of(value.get("contacts"))
+        people = _count_people(value) if len(contacts) == 1 else 0
+        place = replace(place, book=ContactBook(contacts, people=people))
         for part, reader in readers.items():
             self.each(f"{place.path}.{part}", value.get(part), partial(reader, place))
         self.leftovers(place.path, value, _VALUE_KEYS | readers.keys())
-        for index, contact in place.book.unused():
-            self.problem(f"{place.path}.contacts[{index}]", "unmatched_contact", contact)
+        strangers = place.book.unused()
+        if strangers:
+            self.problem(f"{place.path}.contacts", "unmatched_contacts", strangers)
 
     def message(self, place: _Place, path: str, raw: Mapping) -> None:
         """Read an element of `messages`: a customer's, but history brings our own in the same list."""

@@ -30,6 +30,7 @@ OWN_PLACE = {
     *("from", "from_user_id", "from_parent_user_id", "to", "to_user_id", "to_parent_user_id"),
     *("recipient_id", "recipient_user_id", "biz_opaque_callback_data"),
 }
+VALUE_PLACE = {"messaging_product", "metadata", "contacts", "messaging_account_id", *PARTS, "history"}
 
 Node = Any
 Spot = tuple[Any, Any]
@@ -245,7 +246,20 @@ def check(payload: Node, delivery: Delivery) -> None:
         assert len(found) == 1 or (set(found) == {path.partition(".value")[0]}), (path, found)
         lost = {string for string in strings(without_own_place(element)) if string not in kept}
         assert "state_sync" in path or not lost, (path, lost)
+    for unknown in unknown_parts(payload):
+        assert not set(strings(unknown)) - kept, unknown
     assert_storable(delivery)
+
+
+def unknown_parts(payload: Node) -> Iterator[Node]:
+    """List what stands around the elements under names that nobody knows."""
+    yield {key: value for key, value in fields_of(payload).items() if key not in {"object", "entry"}}
+    for entry in as_list(fields_of(payload).get("entry")):
+        yield {key: value for key, value in fields_of(entry).items() if key not in {"id", "time", "changes"}}
+        for change in as_list(fields_of(entry).get("changes")):
+            yield {key: value for key, value in fields_of(change).items() if key not in {"field", "value"}}
+            value = fields_of(fields_of(change).get("value"))
+            yield {key: inner for key, inner in value.items() if key not in VALUE_PLACE}
 
 
 def without_own_place(element: Node) -> Node:

@@ -252,8 +252,9 @@ def _read_id(text: str) -> str:
 
 
 def _split_url(text: str) -> SplitResult:
+    _read_text(text)
     try:
-        url = urlsplit(_read_text(text))
+        url = urlsplit(text)
         host, _ = url.hostname, url.port
     except ValueError:
         raise ValueError("is not an address: write it as https://host.example.") from None

@@ -64,7 +64,6 @@ WHATSAPP = "whatsapp_business_account"
 MAX_ITEMS = 50_000
 """3 MB hold about 20,000 messages at most; of whoever signs millions of nothings the rest is one problem."""
 
-
 # Fields whose values hold conversations, and what their messages are to us.
 # `standby` shows what Meta's own agent hears and says on the number while it, not we, holds the conversation.
 _ORIGINS = {

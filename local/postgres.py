@@ -99,6 +99,10 @@ class Postgres:
         finally:
             password_file.unlink()
 
+    def remove(self) -> None:
+        """Throw the data away, once the server has ended."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
 
 async def is_answering(url: str) -> bool:
     """Tell whether the database takes a connection and answers a query."""

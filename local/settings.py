@@ -106,10 +106,18 @@ def _choose_ports(given: Mapping[str, str], *names: str) -> dict[str, int]:
     ports = {name: int(given[name]) for name in names if name in given}
     for name in names:
         while name not in ports:
-            port = random.choice(PORTS)  # noqa: S311 # no secret
-            if port not in ports.values() and _is_free(port):
+            port = choose_port()
+            if port not in ports.values():
                 ports[name] = port
     return ports
+
+
+def choose_port() -> int:
+    """Choose a free port."""
+    while True:
+        port = random.choice(PORTS)  # noqa: S311 # no secret
+        if _is_free(port):
+            return port
 
 
 def _is_free(port: int) -> bool:

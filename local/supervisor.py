@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from local import dotenv, migrations, services
-from local.postgres import Postgres
+from local.postgres import Postgres, PostgresFailed
 from local.processes import ProcessName, die_with_parent, end
 from local.programs import ROOT
 from local.settings import Settings, SettingsMissing
@@ -86,7 +86,7 @@ class Supervisor:
             if self.stop.is_set():
                 return 0
             self._fail_if_ended()
-        except (StartFailed, SettingsMissing, migrations.MigrationFailed, OSError) as failure:
+        except (StartFailed, SettingsMissing, PostgresFailed, migrations.MigrationFailed, OSError) as failure:
             self.tell(f"failed: {failure}")
             return 1
         finally:

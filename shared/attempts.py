@@ -49,6 +49,7 @@ class Attempt:
     graph: GraphClient
     keys: KeyRing
     row: dict[str, Any]
+    is_finished: bool = False
 
     @property
     def integration_id(self) -> str:
@@ -117,7 +118,21 @@ class Attempt:
 
     async def finish(self) -> dict[str, Any]:
         """Store that the number is connected, and return the connection."""
-        return await self.advance("connected")
+        connection = await self.advance("connected")
+        self.is_finished = True
+        return connection
+
+    async def release(self, refusal: AppError | None = None) -> None:
+        """Let the next one begin; a refusal is kept for the owner to see."""
+        await self.service.rpc(
+            "end_attempt",
+            {
+                "integration": self.integration_id,
+                "holder": self.row["attempt"],
+                "refusal_code": refusal.code if refusal else None,
+                "refusal_message": refusal.sentence("es") if refusal else None,
+            },
+        )
 
 
 @asynccontextmanager
@@ -150,17 +165,10 @@ async def begin_attempt(
     try:
         yield attempt
     except (AppError, GraphError, GraphUnreachable) as error:
-        refusal = error if isinstance(error, AppError) else error.to_refusal()
-        await service.rpc(
-            "end_attempt",
-            {
-                "integration": attempt.integration_id,
-                "holder": row["attempt"],
-                "refusal_code": refusal.code,
-                "refusal_message": refusal.sentence("es"),
-            },
-        )
+        await attempt.release(error if isinstance(error, AppError) else error.to_refusal())
         raise
+    if not attempt.is_finished:
+        await attempt.release()
 
 
 def make_pin() -> str:

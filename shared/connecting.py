@@ -37,6 +37,7 @@ UNREGISTERED = frozenset({"PENDING", "DISCONNECTED", "UNVERIFIED", "DELETED", "M
 WRONG_APP_CODES = frozenset({1, 101, 190})
 NO_ACCESS_CODES = frozenset({3, 10, 33, 100, 803, *range(200, 300)})
 TOKEN_DEAD_CODES = frozenset({0, 190})
+SESSION_EXPIRED = 463
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,14 +150,15 @@ class TokenFacts:
     def find_problem(self, *, app_id: str, now: datetime) -> Problem | None:
         """Return why this token cannot be used with this app, if it cannot."""
         if not self.is_valid:
-            is_expired = self.error_subcode == 463 or (self.expires_at is not None and self.expires_at <= now)  # noqa: PLR2004 - Meta's subcode for an ended session
+            is_late = self.expires_at is not None and self.expires_at <= now
+            is_expired = is_late or self.error_subcode == SESSION_EXPIRED
             return TOKEN_EXPIRED if is_expired else TOKEN_INVALID
         if self.app_id and self.app_id != app_id:
             return TOKEN_OF_OTHER_APP
         return missing_scopes_problem(self.missing_scopes) if self.missing_scopes else None
 
     def covers(self, waba_id: str) -> bool:
-        """Tell whether the token was granted for this WABA; where no ids are listed, only reading the WABA tells."""
+        """Tell whether the token was granted for this WABA; with no ids listed, only reading it tells."""
         return self.waba_ids is None or waba_id in self.waba_ids
 
 
@@ -242,7 +244,7 @@ def problem_of_app_check(error: GraphError) -> Problem | None:
 def problem_of_waba_read(error: GraphError) -> Problem | None:
     """Return what is wrong when the token could not read the WABA."""
     if error.code in TOKEN_DEAD_CODES:
-        return TOKEN_EXPIRED if error.subcode == 463 else TOKEN_INVALID  # noqa: PLR2004 - as above
+        return TOKEN_EXPIRED if error.subcode == SESSION_EXPIRED else TOKEN_INVALID
     return WABA_NOT_COVERED if error.code in NO_ACCESS_CODES else None
 
 

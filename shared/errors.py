@@ -33,6 +33,7 @@ AppError                        500 unexpected
 │   ├── ConnectionSuperseded    409 connection_superseded
 │   ├── VerificationRequired    409 verification_required
 │   ├── PinRequired             409 pin_required
+│   ├── NumberChoiceRequired    409 number_choice_required
 │   ├── NotConnected            409 not_connected
 │   ├── WindowClosed            409 window_closed
 │   └── IdempotencyMismatch     409 idempotency_mismatch
@@ -505,6 +506,16 @@ class PinRequired(Conflict):
         "or change the PIN in WhatsApp Manager.",
         "Este número está protegido por un PIN de verificación en dos pasos. Escribe sus 6 dígitos "
         "o cambia el PIN en el Administrador de WhatsApp.",
+    )
+
+
+class NumberChoiceRequired(Conflict):
+    """The account has several numbers; `details` lists them."""
+
+    code = "number_choice_required"
+    sentences = _say(
+        "This WhatsApp account has several numbers. Choose the one to connect.",
+        "Esta cuenta de WhatsApp tiene varios números. Elige el que quieres conectar.",
     )
 
 

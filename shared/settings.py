@@ -57,18 +57,21 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str], need: Iterable[str] = ()) -> Settings:
         """Read the environment and refuse at once when anything that is needed is missing or wrong."""
         texts = {name: text for name in VARIABLES if (text := _find_text(environ, name)) is not None}
-        settings = cls(texts)
+        return cls(texts).demand(*need)
+
+    def demand(self, *names: str) -> Settings:
+        """Refuse, naming them all, when any of these is missing or wrong; for what only one path needs."""
         missing: list[str] = []
         problems: dict[str, str] = {}
-        for name in need:
+        for name in names:
             try:
-                settings.read(name)
+                self.read(name)
             except Misconfigured as error:
                 missing += error.missing
                 problems |= error.problems
         if missing or problems:
             raise Misconfigured(missing=missing, problems=problems)
-        return settings
+        return self
 
     def has(self, name: str) -> bool:
         """Tell whether the variable is set, or has a default."""
@@ -160,6 +163,16 @@ class Settings:
     def whatsapp_webhook_url(self) -> str:
         """Where Meta reaches our webhook from outside."""
         return str(self.read("WHATSAPP_WEBHOOK_URL"))
+
+    @property
+    def verification_template(self) -> str:
+        """The approved authentication template that carries our own codes."""
+        return str(self.read("VERIFICATION_TEMPLATE"))
+
+    @property
+    def verification_sms(self) -> str:
+        """Who sends our own codes by SMS."""
+        return str(self.read("VERIFICATION_SMS"))
 
     @property
     def graph_api_url(self) -> str:
@@ -316,6 +329,18 @@ def _read_level(text: str) -> str:
     return text.lower()
 
 
+def _read_template_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]{1,512}", text):
+        raise ValueError("must be a template's name: small letters, digits and _.")
+    return text
+
+
+def _read_sms_service(text: str) -> str:
+    if text != "sns":
+        raise ValueError("must be sns (Amazon SNS), or not be set.")
+    return text
+
+
 def _read_cron_secret(text: str) -> Secret:
     if len(_read_secret(text)) < SHORTEST_CRON_SECRET:
         raise ValueError(f"must have at least {SHORTEST_CRON_SECRET} characters: anyone could guess it.")
@@ -370,6 +395,8 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_ACCESS_TOKEN": Variable(read=_read_secret, is_secret=True),
     "WHATSAPP_WEBHOOK_VERIFY_TOKEN": Variable(read=_read_secret, is_secret=True),
     "WHATSAPP_WEBHOOK_URL": Variable(read=_read_webhook_url),
+    "VERIFICATION_TEMPLATE": Variable(read=_read_template_name, default="verification_code"),
+    "VERIFICATION_SMS": Variable(read=_read_sms_service),
     "GRAPH_API_URL": Variable(read=_read_graph_url, default=DEFAULT_GRAPH_API_URL),
     "GRAPH_API_VERSION": Variable(read=_read_version, default=DEFAULT_GRAPH_API_VERSION),
     "ALLOWED_ORIGINS": Variable(read=_read_origins, default=""),

@@ -167,7 +167,8 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         started = time.perf_counter()
-        inner = {**scope, "app": self, "path": self._own_path(scope), "root_path": ""}
+        own_path = self._own_path(scope)
+        inner = {**scope, "app": self, "path": own_path, "root_path": "", "asked_path": scope["path"]}
         refusal: AppError | None = None
         try:
             await self._route(inner, receive, answer)

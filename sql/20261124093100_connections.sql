@@ -206,8 +206,13 @@ begin
             else i.token_expires_at
         end,
         token_checked_at = case when facts ? 'access_token' then now() else i.token_checked_at end,
-        verified_at = case when reached >= 'proven' then coalesce(i.verified_at, now()) else i.verified_at end,
+        verified_at = case
+            when reached < 'proven' then i.verified_at
+            when number_id is distinct from i.phone_number_id then now()
+            else coalesce(i.verified_at, now())
+        end,
         registered_at = case
+            when number_id is distinct from i.phone_number_id and not coalesce((facts ->> 'is_registered')::boolean, false) then null
             when (facts ->> 'is_registered')::boolean then coalesce(i.registered_at, now()) else i.registered_at
         end,
         subscribed_at = case when reached >= 'subscribed' then coalesce(i.subscribed_at, now()) else i.subscribed_at end,
@@ -252,7 +257,7 @@ exception
 end
 $$;
 
--- Lets go of the connection after a refusal, and keeps what to tell the owner while nothing is connected.
+-- Lets go of the connection, and keeps the refusal (if there was one) for the owner while nothing is connected.
 create function public.end_attempt(integration uuid, holder uuid, refusal_code text, refusal_message text) returns void
 language sql volatile
 set search_path = ''

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from shared.web import bearer_token, resources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
 
@@ -17,9 +19,22 @@ class Caller:
 
     user_id: str
     organization_id: str
+    organization_name: str
     role: str
     integration: dict[str, Any] | None
     verification: dict[str, Any] | None
+
+    @classmethod
+    def from_answer(cls, found: Mapping[str, Any]) -> Caller:
+        """Read what `my_connection` answered."""
+        return cls(
+            user_id=found["user_id"],
+            organization_id=found["organization_id"],
+            organization_name=found["organization_name"],
+            role=found["role"],
+            integration=found["integration"],
+            verification=found.get("verification"),
+        )
 
     @property
     def is_owner(self) -> bool:
@@ -30,11 +45,5 @@ class Caller:
 async def find_caller(request: Request, organization_id: str | None, *, needs_owner: bool = False) -> Caller:
     """Return the caller; raise `NotAMember`, `OwnerRequired` or `OrganizationRequired` as SQL says."""
     session = resources(request).database.as_user(bearer_token(request))
-    found = await session.rpc("my_connection", {"organization": organization_id, "needs_owner": needs_owner})
-    return Caller(
-        user_id=found["user_id"],
-        organization_id=found["organization_id"],
-        role=found["role"],
-        integration=found["integration"],
-        verification=found.get("verification"),
-    )
+    wanted = {"organization": organization_id, "needs_owner": needs_owner}
+    return Caller.from_answer(await session.rpc("my_connection", wanted))

@@ -1,5 +1,10 @@
 """Connects an organization's own number to the product, keeps it connected, and lets it go.
 
+POST /start         begins Meta's dialog (Embedded Signup), for a popup or a redirect
+GET  /callback      where Meta sends the browser back to in the redirect flow; connects nothing by itself
+POST /exchange      finishes the dialog and connects the number that it granted
+POST /request-code  has a code sent to a typed number, by Meta or by us
+POST /verify-code   counts and tries the code, and connects the number
 POST /credentials   a number of the organization's own Meta app, its values pasted from Meta's dashboard
 GET  /status        the connection as it stands; `?reveal=pin` shows an owner the two-step PIN
 POST /disconnect    removes the subscription and the credentials, keeps the chats
@@ -14,15 +19,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mangum import Mangum
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from functions.oauth import credentials, departure
+from functions.oauth import codes, credentials, departure, signup
 from functions.oauth.callers import find_caller
-from functions.oauth.models import CredentialsBody, DisconnectBody
-from functions.oauth.views import answer_connection
+from functions.oauth.models import (
+    CredentialsBody,
+    DisconnectBody,
+    ExchangeBody,
+    RequestCodeBody,
+    StartBody,
+    VerifyCodeBody,
+)
+from functions.oauth.views import answer_connection, answer_verification, own_url
 from shared.errors import InvalidQuery
-from shared.web import create_app, language_of, read_json, resources
+from shared.web import bearer_token, create_app, language_of, read_json, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +45,44 @@ if TYPE_CHECKING:
     from shared.web import App
 
 NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
+
+
+async def start(request: Request) -> Response:
+    """Give the page a state, and what it needs to open Meta's dialog."""
+    body = await read_json(request, StartBody)
+    caller = await find_caller(request, body.organization, needs_owner=True)
+    answer = await signup.start(resources(request), caller, body, own_url(request, "/callback"))
+    return JSONResponse(answer.model_dump(mode="json"))
+
+
+async def receive_callback(request: Request) -> Response:
+    """Exchange the code and send the browser on to the dashboard, and nowhere else."""
+    location = await signup.receive_callback(resources(request), request.query_params)
+    return RedirectResponse(location, status_code=303, headers={"Referrer-Policy": "no-referrer"})
+
+
+async def exchange(request: Request) -> Response:
+    """Finish the dialog as the user who began it."""
+    token = bearer_token(request)
+    body = await read_json(request, ExchangeBody)
+    caller = await signup.exchange(resources(request), token, body, language_of(request))
+    return await answer_connection(request, caller.organization_id)
+
+
+async def request_code(request: Request) -> Response:
+    """Add the number to the platform's account and have a code sent to it."""
+    body = await read_json(request, RequestCodeBody)
+    caller = await find_caller(request, body.organization, needs_owner=True)
+    verification = await codes.request_code(resources(request), caller, body, language_of(request))
+    return answer_verification(caller, verification)
+
+
+async def verify_code(request: Request) -> Response:
+    """Try the code and connect the number."""
+    body = await read_json(request, VerifyCodeBody)
+    caller = await find_caller(request, body.organization, needs_owner=True)
+    await codes.verify_code(resources(request), caller, body)
+    return await answer_connection(request, caller.organization_id)
 
 
 async def connect_with_credentials(request: Request) -> Response:
@@ -66,6 +116,11 @@ def create(
 ) -> App:
     """Make the application."""
     routes = [
+        Route("/start", start, methods=["POST"]),
+        Route("/callback", receive_callback, methods=["GET"]),
+        Route("/exchange", exchange, methods=["POST"]),
+        Route("/request-code", request_code, methods=["POST"]),
+        Route("/verify-code", verify_code, methods=["POST"]),
         Route("/credentials", connect_with_credentials, methods=["POST"]),
         Route("/status", show_status, methods=["GET"]),
         Route("/disconnect", disconnect, methods=["POST"]),

@@ -30,6 +30,25 @@ def _is_six_digits(pin: str) -> str:
     return pin
 
 
+def _is_a_code(code: str) -> str:
+    if not re.fullmatch(r"[0-9]{6}", code):
+        raise ValueError("A code has six digits.")
+    return code
+
+
+def _is_own_path(path: str) -> str:
+    """Refuse what a browser would follow to another host: `//host`, a backslash, a scheme."""
+    if not re.fullmatch(r"/(?![/\\])[^\\\s\x00-\x1f\x7f#]*", path):
+        raise ValueError("A path of the dashboard begins with one slash.")
+    return path
+
+
+def _digits(value: Any) -> Any:
+    """Read a code as Meta's SMS shows it: 123-830."""
+    return re.sub(r"[\s-]", "", str(value)) if isinstance(value, (str, int)) else value
+
+
+Code = Annotated[str, BeforeValidator(_digits), AfterValidator(_is_a_code)]
 MetaId = Annotated[str, BeforeValidator(_unwrap), StringConstraints(pattern=r"^[0-9]{5,32}$")]
 Pasted = Annotated[str, BeforeValidator(_unwrap), StringConstraints(min_length=8, max_length=4096)]
 Pin = Annotated[str, BeforeValidator(_unwrap), AfterValidator(_is_six_digits)]
@@ -57,6 +76,52 @@ class CredentialsBody(Body):
     app_id: MetaId | None = Field(default=None, description="Left out: the token is of the platform's app.")
     app_secret: Pasted | None = None
     pin: Pin | None = Field(default=None, description="The number's two-step PIN, where it has one already.")
+
+
+class RequestCodeBody(Body):
+    """A number as it was typed."""
+
+    phone_number: Annotated[str, StringConstraints(min_length=1, max_length=60)]
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$")] | None = Field(
+        default=None, description="Where a number without a country code is at home: PE, MX, …"
+    )
+    method: Literal["sms", "voice", "whatsapp"] = "sms"
+    display_name: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, description="What customers will see; left out: the organization's name."
+    )
+
+
+class VerifyCodeBody(Body):
+    """The code that was sent."""
+
+    code: Code
+    verification_id: UUID | None = Field(
+        default=None, description="Which code is meant, to notice a newer one."
+    )
+    pin: Pin | None = None
+
+
+class StartBody(Body):
+    """How Meta's dialog is to be opened."""
+
+    flow: Literal["popup", "redirect"] = Field(
+        default="popup", description="popup: with Meta's JavaScript SDK."
+    )
+    coexistence: bool = Field(default=False, description="A number that stays in the WhatsApp Business app.")
+    return_path: Annotated[str, StringConstraints(max_length=500), AfterValidator(_is_own_path)] = Field(
+        default="/", description="Where in the dashboard the redirect flow ends."
+    )
+
+
+class ExchangeBody(Body):
+    """What the dialog gave: the popup a code and ids, the redirect flow a ticket."""
+
+    state: Annotated[str, StringConstraints(min_length=20, max_length=200)]
+    code: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    ticket: Annotated[str, StringConstraints(min_length=20, max_length=200)] | None = None
+    waba_id: MetaId | None = None
+    phone_number_id: MetaId | None = None
+    pin: Pin | None = None
 
 
 class DisconnectBody(Body):
@@ -87,13 +152,36 @@ class VerificationView(BaseModel):
     """A code that is waited for."""
 
     id: UUID
-    state: Literal["requested", "sent", "verified", "failed", "expired"]
+    model_config = ConfigDict(extra="ignore")
+
+    state: Literal["requested", "sent", "verified", "failed", "replaced", "expired"]
     phone_number: str
     method: Literal["sms", "voice", "whatsapp"]
-    sender: Literal["meta", "platform"]
+    sender: Literal["meta", "platform"] | None
     attempts_left: int
     expires_at: datetime | None
     resend_in: int = Field(description="Seconds until another code may be asked for.")
+
+
+class StartAnswer(BaseModel):
+    """What a page needs to open Meta's dialog."""
+
+    organization_id: UUID
+    state: str
+    expires_at: datetime
+    app_id: str
+    config_id: str
+    graph_api_version: str
+    login_options: dict[str, Any] = Field(description="For FB.login(callback, login_options).")
+    authorize_url: str | None = Field(description="Where to send the browser in the redirect flow.")
+
+
+class VerificationAnswer(BaseModel):
+    """The code that now is under way."""
+
+    organization_id: UUID
+    verification: VerificationView
+    formatted_phone_number: str
 
 
 class IntegrationView(BaseModel):

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from functions.oauth.callers import find_caller
-from functions.oauth.models import ConnectionAnswer, IntegrationView, TokenView, WebhookView
+from functions.oauth.models import (
+    ConnectionAnswer,
+    IntegrationView,
+    TokenView,
+    VerificationAnswer,
+    WebhookView,
+)
 from shared.connecting import webhook_url
 from shared.errors import IntegrationNotFound
 from shared.web import resources
@@ -33,6 +39,18 @@ async def answer_connection(
     return JSONResponse(answer.model_dump(mode="json"))
 
 
+def answer_verification(caller: Caller, verification: dict[str, Any]) -> Response:
+    """Answer with the code that is under way."""
+    answer = VerificationAnswer.model_validate(
+        {
+            "organization_id": caller.organization_id,
+            "verification": verification,
+            "formatted_phone_number": _format(verification["phone_number"]),
+        }
+    )
+    return JSONResponse(answer.model_dump(mode="json"))
+
+
 async def _show(request: Request, caller: Caller, reveal: str | None) -> IntegrationView:
     row = caller.integration or {}
     tools = resources(request)
@@ -49,7 +67,8 @@ async def _show(request: Request, caller: Caller, reveal: str | None) -> Integra
                 verify_token=await _reveal(tools, caller, "webhook_verify_token") if shows_endpoint else None,
             ),
             "token": _show_token(row),
-            "verification": caller.verification,
+            # A proof that did its work is history.
+            "verification": None if row["status"] == "connected" else caller.verification,
             "pin": await _reveal(tools, caller, "pin") if reveal == "pin" else None,
         }
     )
@@ -83,8 +102,19 @@ def _webhook_base(request: Request, tools: Resources) -> str:
     """Return the webhook's public address; by default it stands beside us."""
     if tools.settings.has("WHATSAPP_WEBHOOK_URL"):
         return tools.settings.whatsapp_webhook_url
-    scheme = request.headers.get("x-forwarded-proto", request.url.scheme).partition(",")[0]
-    return f"{scheme}://{request.url.netloc}/functions/v1/whatsapp-webhook"
+    return f"{_origin(request)}/functions/v1/whatsapp-webhook"
+
+
+def own_url(request: Request, path: str) -> str:
+    """Return the public address of another of this function's paths."""
+    # With whatever stands in front of this function in this deployment.
+    prefix = request.scope["asked_path"].rstrip("/").removesuffix(request.url.path.rstrip("/"))
+    return f"{_origin(request)}{prefix}{path}"
+
+
+def _origin(request: Request) -> str:
+    scheme = request.headers.get("x-forwarded-proto", request.url.scheme).partition(",")[0].strip()
+    return f"{scheme}://{request.url.netloc}"
 
 
 def _format(phone_number: str | None) -> str | None:

@@ -118,7 +118,7 @@ WRONG: dict[str, tuple[dict[str, str], str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("changed", "field", "rule"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("changed, field, rule", WRONG.values(), ids=WRONG)
 def test_a_wrong_value_is_named_and_nothing_is_stored(
     new_organization: Callable[..., Organization],
     new_business: Callable[..., Business],

@@ -1,0 +1,289 @@
+"""The number flow: a typed number is proven by a code, then connected in the platform's own WABA. An edge.
+
+Meta makes and sends the code while it has not verified the number; where it has, the code is ours.
+Everything is counted in the database; each step is stored before and after the call to Meta.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from shared.attempts import Access, Attempt, begin_attempt
+from shared.code_senders import send_code
+from shared.connecting import NUMBER_FIELDS, NumberFacts, find_number_by_phone
+from shared.errors import (
+    AlreadyConnected,
+    AppError,
+    CodeExpired,
+    ConnectionSuperseded,
+    TooManyAttempts,
+    WrongCode,
+)
+from shared.graph import GraphError, GraphUnreachable
+from shared.numbers import read_number
+
+if TYPE_CHECKING:
+    from functions.oauth.callers import Caller
+    from functions.oauth.models import RequestCodeBody, VerifyCodeBody
+    from shared.errors import Language
+    from shared.numbers import TypedNumber
+    from shared.web import Resources
+
+CODE_DIGITS = 6
+# request_code: verified already, or asked too often. verify_code: not the code.
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
+NO_CODE_NOW = 136024
+NOT_THE_CODE = frozenset({136025, 2388093})
+META_LANGUAGES = {"es": "es_ES", "en": "en_US"}
+LONGEST_NAME, SHORTEST_NAME = 75, 2
+
+
+async def request_code(
+    tools: Resources, caller: Caller, body: RequestCodeBody, language: Language
+) -> dict[str, Any]:
+    """Have a code sent to the typed number; return the verification that now waits for it."""
+    number = read_number(body.phone_number, region=body.country)
+    access = platform_access(tools)
+    row = caller.integration or {}
+    if row.get("status") == "connected" or (
+        row.get("status") == "error" and row["phone_number"] != number.e164
+    ):
+        raise AlreadyConnected
+    async with _begin(tools, caller, number.e164) as attempt:
+        wanted = {
+            "new_id": str(uuid4()),
+            "organization": caller.organization_id,
+            "by_user": caller.user_id,
+            "phone": number.e164,
+            "chosen_method": body.method,
+        }
+        verification: dict[str, Any] = await attempt.service.rpc("begin_verification", wanted)
+        if verification["may_be_sent"]:
+            # Cut off after the code was asked for: another one now might spoil it.
+            return await _advance(attempt, verification, "sent")
+        try:
+            name = _display_name(body.display_name or caller.organization_name)
+            known = await find_or_add_number(tools, access, number, name)
+            sending = _Sending(tools=tools, attempt=attempt, access=access, language=language)
+            return await sending.send(verification, known, number, body.method)
+        except (AppError, GraphError, GraphUnreachable):
+            await _advance(attempt, verification, "failed")
+            raise
+
+
+async def verify_code(tools: Resources, caller: Caller, body: VerifyCodeBody) -> None:
+    """Count the guess, try it, and connect the number when it is right."""
+    access = platform_access(tools)
+    service = tools.database.as_service()
+    guess = {
+        "organization": caller.organization_id,
+        "guess_hash": tools.keys.keyed_hash(body.code, purpose=f"guess:{caller.organization_id}"),
+        "wanted": None if body.verification_id is None else str(body.verification_id),
+    }
+    taken: dict[str, Any] = await service.rpc("take_guess", guess)
+    if taken["outcome"] in REFUSALS:
+        raise REFUSALS[taken["outcome"]]
+    if taken["outcome"] != "verified":
+        is_right = await _is_right(tools, access, taken, body.code)
+        await service.rpc("settle_guess", {"verification": taken["id"], "is_right": is_right})
+        if not is_right:
+            raise WrongCode(
+                details=[{"field": "code", "rule": "wrong", "attempts_left": taken["attempts_left"]}]
+            )
+    async with _begin(tools, caller, taken["phone_number"], taken["phone_number_id"]) as attempt:
+        await connect_platform_number(tools, attempt, access, taken["phone_number_id"], pin=body.pin)
+
+
+async def connect_platform_number(
+    tools: Resources, attempt: Attempt, access: Access, phone_number_id: str, *, pin: str | None
+) -> None:
+    """Go from a proven number in the platform's WABA to a connected one."""
+    waba_id = tools.settings.whatsapp_business_account_id
+    number = await _read(tools, access, phone_number_id)
+    await attempt.advance(
+        "proven",
+        {
+            **number.to_facts(),
+            "business_account_id": waba_id,
+            "app_id": access.app_id,
+            "has_own_app": False,
+            "has_platform_token": True,
+            "token_expires_at": None,
+            **attempt.encrypt(access_token=access.token, app_secret=None),
+        },
+    )
+    await attempt.ensure_registered(number, access, given_pin=pin)
+    await attempt.ensure_subscribed(waba_id, access)
+    await attempt.finish()
+
+
+def platform_access(tools: Resources) -> Access:
+    """Return how to speak to Meta as the platform; names all settings that are missing for it at once."""
+    settings = tools.settings.demand(
+        "WHATSAPP_BUSINESS_ACCOUNT_ID", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET"
+    )
+    return Access(
+        token=settings.whatsapp_access_token,
+        app_id=settings.whatsapp_app_id,
+        app_secret=settings.whatsapp_app_secret,
+    )
+
+
+async def find_or_add_number(tools: Resources, access: Access, number: TypedNumber, name: str) -> NumberFacts:
+    """Return the number in the platform's WABA, added now unless it is there; Meta says if it is taken."""
+    found = await _find(tools, access, number)
+    if found is not None:
+        return found
+    try:
+        added = await tools.graph.post(
+            f"{tools.settings.whatsapp_business_account_id}/phone_numbers",
+            token=access.token,
+            app_secret=access.app_secret,
+            json={"cc": number.country_code, "phone_number": number.national, "verified_name": name},
+        )
+    except (GraphError, GraphUnreachable):
+        # Added by a call whose answer was lost, or by somebody else a moment ago?
+        found = await _find(tools, access, number)
+        if found is None:
+            raise
+        return found
+    return await _read(tools, access, str(added["id"]))
+
+
+class _Sending:
+    """Sends one code, by whoever can."""
+
+    def __init__(self, *, tools: Resources, attempt: Attempt, access: Access, language: Language) -> None:
+        self.tools = tools
+        self.attempt = attempt
+        self.access = access
+        self.language: Language = language
+
+    async def send(
+        self, verification: dict[str, Any], known: NumberFacts, number: TypedNumber, method: str
+    ) -> dict[str, Any]:
+        """Let Meta send the code, or send our own where Meta has verified the number before."""
+        if known.is_verified:
+            return await self._send_ours(verification, known, number, method)
+        # Meta's own codes come by SMS or call only.
+        by = "voice" if method == "voice" else "sms"
+        facts = {"phone_number_id": known.id, "sender": "meta", "method": by}
+        await _advance(self.attempt, verification, "sending", facts)
+        try:
+            await self.tools.graph.post(
+                f"{known.id}/request_code",
+                token=self.access.token,
+                app_secret=self.access.app_secret,
+                data={"code_method": by.upper(), "language": META_LANGUAGES[self.language]},
+            )
+        except GraphError as error:
+            is_verified = (
+                error.code == NO_CODE_NOW and (await _read(self.tools, self.access, known.id)).is_verified
+            )
+            if not is_verified:
+                raise
+            return await self._send_ours(verification, known, number, method)
+        except GraphUnreachable as error:
+            if not error.request_written:
+                raise
+            # The code may be under way: better to wait for it than to send a second one.
+        return await _advance(self.attempt, verification, "sent")
+
+    async def _send_ours(
+        self, verification: dict[str, Any], known: NumberFacts, number: TypedNumber, method: str
+    ) -> dict[str, Any]:
+        code = make_code()
+        by = "whatsapp" if method == "whatsapp" else "sms"
+        purpose = f"verification:{verification['id']}"
+        facts = {
+            "phone_number_id": known.id,
+            "sender": "platform",
+            "method": by,
+            "code_hash": self.tools.keys.keyed_hash(code, purpose=purpose),
+        }
+        await _advance(self.attempt, verification, "sending", facts)
+        try:
+            await send_code(self.tools, self.access, code, to=number.e164, by=by, language=self.language)
+        except GraphUnreachable as error:
+            if not error.request_written:
+                raise
+        return await _advance(self.attempt, verification, "sent")
+
+
+async def _is_right(tools: Resources, access: Access, taken: dict[str, Any], code: str) -> bool:
+    if taken["sender"] == "platform":
+        purpose = f"verification:{taken['id']}"
+        return tools.keys.is_keyed_hash(taken["code_hash"] or "", code, purpose=purpose)
+    if taken["outcome"] == "again":
+        # The same guess before, its answer lost: a second try of a right code would be refused.
+        if (await _read(tools, access, taken["phone_number_id"])).is_verified:
+            return True
+        if not taken["may_try"]:
+            raise TooManyAttempts
+    try:
+        await tools.graph.post(
+            f"{taken['phone_number_id']}/verify_code",
+            token=access.token,
+            app_secret=access.app_secret,
+            data={"code": code},
+        )
+    except GraphError as error:
+        if error.code in NOT_THE_CODE or error.subcode in NOT_THE_CODE:
+            return False
+        raise
+    return True
+
+
+def _begin(tools: Resources, caller: Caller, phone_number: str, phone_number_id: str | None = None) -> Any:
+    return begin_attempt(
+        tools,
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        way="number",
+        inputs={"phone_number": phone_number},
+        phone_number_id=phone_number_id,
+    )
+
+
+async def _advance(
+    attempt: Attempt, verification: dict[str, Any], reached: str, facts: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    step = {"verification": verification["id"], "reached": reached, "facts": facts or {}}
+    answer: dict[str, Any] = await attempt.service.rpc("advance_verification", step)
+    return answer
+
+
+async def _find(tools: Resources, access: Access, number: TypedNumber) -> NumberFacts | None:
+    waba_id = tools.settings.whatsapp_business_account_id
+    nodes = await tools.graph.waba_phone_numbers(
+        waba_id, token=access.token, app_secret=access.app_secret, fields=NUMBER_FIELDS
+    )
+    return find_number_by_phone(nodes, number.e164)
+
+
+async def _read(tools: Resources, access: Access, phone_number_id: str) -> NumberFacts:
+    node = await tools.graph.phone_number(
+        phone_number_id, token=access.token, app_secret=access.app_secret, fields=NUMBER_FIELDS
+    )
+    return NumberFacts.from_node(node)
+
+
+def _display_name(text: str) -> str:
+    """Return what customers will see, within Meta's bounds."""
+    name = " ".join(text.split())[:LONGEST_NAME]
+    return name if len(name) >= SHORTEST_NAME else f"{name} WhatsApp"
+
+
+def make_code() -> str:
+    """Make a code of ours: six digits, each code as likely as any other."""
+    return f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}"
+
+
+REFUSALS: dict[str, type[AppError]] = {
+    "none": CodeExpired,
+    "late": CodeExpired,
+    "too_many": TooManyAttempts,
+    "other": ConnectionSuperseded,
+}

@@ -1,0 +1,229 @@
+"""Sends messages, and says honestly what became of them.
+
+POST /                    one message of any type; an Idempotency-Key makes it one, however often it is posted
+POST /batch               up to 1,000 messages: all accepted or none, sent at the number's own pace
+GET  /batch/{id}          how far a batch has come
+POST /batch/{id}/cancel   takes out of the queue what has not left
+POST /retry               tries a failed message again, or one whose outcome stayed unknown, as a new one
+POST /read                marks a chat as read, with the typing indicator if wanted
+
+The caller is an agent in a browser: may click twice, in two tabs, and close both. Whether they may send is
+asked of the database with their own token; the message's row is there before Meta is called, and its id
+travels along.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mangum import Mangum
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from functions.send_message.answers import answer_message, refuse_closed_window
+from shared import log
+from shared.errors import DatabaseUnavailable, InvalidBody, NotFound
+from shared.sender import Sender, finish_sends
+from shared.web import bearer_token, create_app, language_of, read_json, resources, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+    from starlette.requests import Request
+
+    from shared.database import Session
+    from shared.web import App
+
+NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
+LONGEST_KEY = 255
+# A thousand of the longest texts.
+LARGEST_BATCH = 12_000_000
+UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def create(
+    environ: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
+) -> App:
+    """Make the application; the credentials that it keeps while it is warm live and die with it."""
+    sender = Sender()
+    routes = [
+        Route("/", partial(send_one, sender), methods=["POST"]),
+        Route("/batch", send_batch, methods=["POST"]),
+        Route("/batch/{batch_id}", show_batch, methods=["GET"]),
+        Route("/batch/{batch_id}/cancel", cancel_batch, methods=["POST"]),
+        Route("/retry", partial(retry, sender), methods=["POST"]),
+        Route("/read", partial(mark_read, sender), methods=["POST"]),
+    ]
+    return create_app("whatsapp-send-message", routes, need=NEED, environ=environ, transport=transport)
+
+
+async def send_one(sender: Sender, request: Request) -> Response:
+    """Accept one message under the agent's own right, send it, and write down what became of it."""
+    from functions.send_message.models import OrganizationField, read_item
+
+    token = bearer_token(request)
+    key = read_key(request)
+    content = await read_json(request)
+    organization = validate(OrganizationField, content).organization_id
+    item = read_item({name: value for name, value in content.items() if name != "organization_id"})
+    await check_files(request, [item], token)
+    begun = await session_of(request, token).rpc(
+        "begin_send",
+        {
+            "message": item,
+            "organization": str(organization) if organization else None,
+            "idempotency_key": key,
+            "digest": digest_of(content),
+        },
+    )
+    if begun.get("refusal"):
+        raise refuse_closed_window(begun, is_batch=False)
+    return await complete(sender, request, begun, token)
+
+
+async def retry(sender: Sender, request: Request) -> Response:
+    """Send a message's content once more, as a person decided."""
+    from functions.send_message.models import RetryBody
+
+    token = bearer_token(request)
+    body = await read_json(request, RetryBody)
+    begun = await session_of(request, token).rpc("begin_retry", {"message": str(body.message_id)})
+    if begun.get("refusal"):
+        raise refuse_closed_window(begun, is_batch=False)
+    return await complete(sender, request, begun, token)
+
+
+async def complete(sender: Sender, request: Request, begun: Mapping[str, Any], token: str) -> Response:
+    """Call Meta for what was accepted, unless it waits in the queue or was sent under the same key before."""
+    message, send = begun["message"], begun.get("send")
+    if message is None:
+        # The key was used for a batch.
+        raise NotFound
+    if send is None:
+        return answer_message(message, language_of(request))
+    await asyncio.sleep(send["wait_seconds"])
+    result = await sender.send(resources(request), send, user_token=token)
+    # In use for one second more: only then is the number's pace kept, whatever the way to Meta took.
+    permits = [{"id": send["permit"], "seconds": 1.0}]
+    try:
+        messages = await finish_sends(resources(request), [result], permits, show=True)
+        message = messages[0] if messages else message
+    except DatabaseUnavailable:
+        # Its status webhook carries the row's id and will tell; until then it is on its way.
+        log.error("sending.outcome_not_written", message_id=message["id"], outcome=result["outcome"])
+        message = {**message, "wamid": result.get("wamid")}
+    return answer_message(message, language_of(request))
+
+
+async def send_batch(request: Request) -> Response:
+    """Accept a whole batch into the queue."""
+    from functions.send_message.models import BatchBody, read_items
+
+    token = bearer_token(request)
+    key = read_key(request)
+    content = await read_json(request, limit=LARGEST_BATCH)
+    body = validate(BatchBody, content)
+    items = read_items(body.messages)
+    await check_files(request, items, token)
+    begun = await session_of(request, token).rpc(
+        "begin_batch",
+        {
+            "messages": items,
+            "organization": str(body.organization_id) if body.organization_id else None,
+            "idempotency_key": key,
+            "digest": digest_of(content),
+        },
+    )
+    if begun.get("refusal"):
+        raise refuse_closed_window(begun, is_batch=True)
+    answer = {"batch": begun["batch"], "message_ids": begun["message_ids"]}
+    return JSONResponse(answer, status_code=202)
+
+
+async def show_batch(request: Request) -> Response:
+    """Count a batch's messages by their status."""
+    token = bearer_token(request)
+    batch = await session_of(request, token).rpc("get_batch", {"batch": batch_id_of(request)})
+    return JSONResponse({"batch": batch})
+
+
+async def cancel_batch(request: Request) -> Response:
+    """Cancel what has not left; what is on its way stays so."""
+    token = bearer_token(request)
+    batch = await session_of(request, token).rpc("cancel_batch", {"batch": batch_id_of(request)})
+    return JSONResponse({"batch": batch})
+
+
+async def mark_read(sender: Sender, request: Request) -> Response:
+    """Mark as read on our side, then at Meta: the customer's ticks turn blue."""
+    from functions.send_message.models import ReadBody
+
+    token = bearer_token(request)
+    body = await read_json(request, ReadBody)
+    begun = await session_of(request, token).rpc(
+        "begin_read",
+        {
+            "chat": str(body.chat_id) if body.chat_id else None,
+            "message": str(body.message_id) if body.message_id else None,
+            "message_wamid": body.wamid,
+        },
+    )
+    send = begun["send"]
+    if send is not None:
+        credentials = await sender.load_credentials(resources(request), send)
+        told = {"messaging_product": "whatsapp", "status": "read", "message_id": send["wamid"]}
+        if body.typing:
+            told["typing_indicator"] = {"type": "text"}
+        await resources(request).graph.send_message(
+            send["phone_number_id"], told, token=credentials.access_token, app_secret=credentials.app_secret
+        )
+    return JSONResponse({"chat_id": begun["chat_id"], "unread_count": begun["unread_count"]})
+
+
+def session_of(request: Request, token: str) -> Session:
+    """Return the database as the caller sees it."""
+    return resources(request).database.as_user(token)
+
+
+async def check_files(request: Request, items: list[dict[str, Any]], token: str) -> None:
+    """Look at files of our own storage before anything is written."""
+    from shared.sending import find_media
+
+    if any(find_media(item["content"]) for item in items):
+        from shared import attachments
+
+        await attachments.check_files(resources(request), items, user_token=token)
+
+
+def read_key(request: Request) -> str | None:
+    """Return the Idempotency-Key, None where the caller gave none."""
+    key = request.headers.get("idempotency-key", "").strip()
+    if len(key) > LONGEST_KEY or not key.isprintable():
+        sentence = f"The key has at most {LONGEST_KEY} printable characters."
+        raise InvalidBody(details=[{"field": "Idempotency-Key", "rule": "length", "message": sentence}])
+    return key or None
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """Return the same for the same request, however its JSON is written."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def batch_id_of(request: Request) -> str:
+    """Return the batch's id; what is none is not found."""
+    batch_id: str = request.path_params["batch_id"]
+    if not UUID.fullmatch(batch_id):
+        raise NotFound
+    return batch_id
+
+
+app = create()
+handler = Mangum(app, lifespan="off")

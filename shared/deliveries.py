@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,14 +45,20 @@ async def keep_delivery(resources: Resources, body: bytes, *, source: str | None
 
 
 async def store_delivery(
-    resources: Resources, body: bytes, *, source: str | None, is_replay: bool = False
+    resources: Resources,
+    body: bytes,
+    *,
+    source: str | None,
+    received_at: float | None = None,
+    is_replay: bool = False,
 ) -> Stored:
     """Store a delivery whole, with the rows that its items mean.
 
-    `source` is the integration whose own app signed it, None for the platform's app.
+    `source` is the integration whose own app signed it, None for the platform's app; `received_at` is when it
+    came (seconds since 1970), now unless it waited somewhere.
     Raise `Unavailable` when the database did not take it: then nothing may be acknowledged.
     """
-    delivery = parse_delivery(body)
+    delivery = parse_delivery(body, received_at=received_at or time.time())
     params = {
         **_raw(body),
         "source": source,

@@ -11,14 +11,11 @@ import binascii
 import json
 import zlib
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio.to_thread
 
 from shared import log
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
 
 # SQS takes 1 MiB a message. What is larger even when compressed is stored at once instead.
 LARGEST_MESSAGE = 1024 * 1024
@@ -66,7 +63,7 @@ def unpack(message: str) -> tuple[bytes, str | None]:
 
 
 @cache
-def _client() -> BaseClient:
+def _client() -> Any:
     import boto3
 
     return boto3.client("sqs")

@@ -69,15 +69,13 @@ def reported(draw: st.DrawFn, number: int) -> dict[str, Any]:
 @st.composite
 def events(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Draw a history: what customers write, what the business writes, what Meta reports of it."""
-    found: list[dict[str, Any]] = []
-    for number in range(1, draw(st.integers(min_value=1, max_value=8)) + 1):
-        found.append(draw(inbound(number)))
+    written = draw(st.integers(min_value=1, max_value=8))
+    found: list[dict[str, Any]] = [draw(inbound(number)) for number in range(1, written + 1)]
     for number in range(101, draw(st.integers(min_value=101, max_value=104))):
         who = PEOPLE[draw(person)]
         echo = wire.echo(number=number, to=who["phone"])
         found.append({"message_echoes": [echo], "field": "smb_message_echoes"})
-        for _ in range(draw(st.integers(min_value=0, max_value=4))):
-            found.append(draw(reported(number)))
+        found += [draw(reported(number)) for _ in range(draw(st.integers(min_value=0, max_value=4)))]
     return found
 
 

@@ -31,8 +31,15 @@ RULES = {
         select c.relname from pg_class c
         where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
             and c.relkind in ('r', 'p', 'v', 'm', 'S')
-            and (has_table_privilege('anon', c.oid, 'select, insert, update, delete, truncate, references, trigger')
-                or (c.relkind in ('r', 'p', 'v', 'm') and has_any_column_privilege('anon', c.oid, 'select, insert, update, references')))
+            and (
+                has_table_privilege(
+                    'anon', c.oid, 'select, insert, update, delete, truncate, references, trigger'
+                )
+                or (
+                    c.relkind in ('r', 'p', 'v', 'm')
+                    and has_any_column_privilege('anon', c.oid, 'select, insert, update, references')
+                )
+            )
     """,
     "anon may call no function": """
         select p.oid::regprocedure::text from pg_proc p
@@ -88,17 +95,23 @@ RULES = {
     "no view hides whose rights it reads with": """
         select c.relname from pg_class c
         where c.relnamespace = 'public'::regnamespace and c.relkind = 'v'
-            and not coalesce(c.reloptions::text[] && array['security_invoker=true', 'security_invoker=on'], false)
+            and not coalesce(
+                c.reloptions::text[] && array['security_invoker=true', 'security_invoker=on'], false
+            )
     """,
     "users read no credential, no code, no raw event": """
-        select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+        select c.relname || '.' || a.attname
+        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
-            and a.attname ~ '(token|secret|hash|pin|body)(_|$)' and a.attname not in ('token_expires_at', 'token_checked_at', 'token_refreshed_at')
+            and a.attname ~ '(token|secret|hash|pin|body)(_|$)'
+            and a.attname not in ('token_expires_at', 'token_checked_at', 'token_refreshed_at')
             and has_column_privilege('authenticated', c.oid, a.attnum, 'select')
     """,
     "users write no status, no id of Meta's, no credential": """
-        select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
-        where c.relnamespace = 'public'::regnamespace and c.relname in ('whatsapp_integrations', 'messages', 'chats', 'contacts')
+        select c.relname || '.' || a.attname
+        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+        where c.relnamespace = 'public'::regnamespace
+            and c.relname in ('whatsapp_integrations', 'messages', 'chats', 'contacts')
             and (has_column_privilege('authenticated', c.oid, a.attnum, 'insert')
                 or has_column_privilege('authenticated', c.oid, a.attnum, 'update'))
             and a.attname not in ('organization_id', 'phone_number')

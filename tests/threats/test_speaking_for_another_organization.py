@@ -31,7 +31,7 @@ KNOWN_MESSAGE = 1
 def victim(database: Connection) -> Tenant:
     """Another organization with a chat, a template and something sent."""
     victim = make_tenant(database)
-    about = {"phone_number_id": victim.phone_number_id}
+    about: Any = {"phone_number_id": victim.phone_number_id}
     entry = wire.delivery(
         wire.value(**about, contacts=[wire.contact()], messages=[wire.text_message(number=KNOWN_MESSAGE)]),
         waba_id=victim.waba_id,

@@ -32,6 +32,8 @@ from shared.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
 PUBLISHABLE = "sb_publishable_for_tests"
@@ -122,7 +124,7 @@ async def test_each_fault_becomes_its_error_whichever_way_is_taken(
 ) -> None:
     database = Postgrest(answer).database()
     user = database.as_user(USER_TOKEN)
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
         "rpc": lambda: user.rpc("echo", {"a": 1}),
         "table": lambda: user.table("chats").select("*").single().execute(),
         "plain": lambda: database.call_rpc("echo", {"a": 1}, token=USER_TOKEN),

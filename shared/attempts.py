@@ -32,13 +32,16 @@ PIN_DIGITS = 6
 PIN_MISMATCH, NOT_VERIFIED = 133005, 133006
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Access:
     """How to speak to Meta for a connection: a token, its app, and the app's secret where we know it."""
 
     token: str
     app_id: str
     app_secret: str | None
+
+    def __repr__(self) -> str:
+        return f"Access({self.app_id})"
 
 
 @dataclass(kw_only=True)
@@ -92,6 +95,7 @@ class Attempt:
             return
         pin = given_pin or self.decrypt("pin") or make_pin()
         await self.advance("proven", self.encrypt(pin=pin))
+        await count_registration(self.service, self.integration_id, number.id, "register")
         try:
             await self.graph.post(
                 f"{number.id}/register",
@@ -169,6 +173,16 @@ async def begin_attempt(
         raise
     if not attempt.is_finished:
         await attempt.release()
+
+
+async def count_registration(
+    service: Session, integration_id: str, phone_number_id: str, action: str
+) -> None:
+    """Count a registration before Meta does; raise `RegistrationLimit` for the eleventh in 72 hours."""
+    await service.rpc(
+        "count_registration",
+        {"integration": integration_id, "number_id": phone_number_id, "wanted": action},
+    )
 
 
 def make_pin() -> str:

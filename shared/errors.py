@@ -40,7 +40,8 @@ AppError                        500 unexpected
 ├── TooLarge                    413 too_large
 ├── TooManyRequests             429 too_many_requests
 │   ├── ResendTooEarly          429 resend_too_early
-│   └── TooManyAttempts         429 too_many_attempts
+│   ├── TooManyAttempts         429 too_many_attempts
+│   └── RegistrationLimit       429 registration_limit
 ├── Misconfigured               500 misconfigured
 ├── MetaRefused                 502 meta_refused
 │   ├── TokenDead               502 token_dead
@@ -593,6 +594,18 @@ class TooManyAttempts(TooManyRequests):
     sentences = _say(
         "There were too many wrong attempts. Ask for a new code.",
         "Hubo demasiados intentos fallidos. Pide un código nuevo.",
+    )
+
+
+class RegistrationLimit(TooManyRequests):
+    """Ten registrations in 72 hours: one more would make Meta block the number for 72 hours."""
+
+    code = "registration_limit"
+    sentences = _say(
+        "This number was registered 10 times in 72 hours, which is all that Meta allows. "
+        "Wait until it is free again.",
+        "Este número se registró 10 veces en 72 horas, que es el máximo de Meta. "
+        "Espera a que vuelva a estar libre.",
     )
 
 

@@ -50,6 +50,7 @@ MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 SERVER_ERROR = 500
+INVALID_PARAMETER = 100
 UNKNOWN_ANCHOR = "meta_unknown"
 
 
@@ -134,7 +135,9 @@ def classify_code(
     code: int, subcode: int | None = None, *, http_status: int | None = None, is_transient: bool = False
 ) -> MetaErrorClass:
     """Find what a code means that came by webhook, or in an answer with this HTTP status."""
-    known = TABLE.get((code, subcode)) or TABLE.get((code, None))
+    # "Invalid parameter" says nothing: there the reason stands in the subcode, where it has one that we know.
+    by_subcode = TABLE.get((subcode, None)) if code == INVALID_PARAMETER and subcode else None
+    known = TABLE.get((code, subcode)) or by_subcode or TABLE.get((code, None))
     return known or _unknown(http_status or 0, is_transient=is_transient)
 
 

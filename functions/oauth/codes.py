@@ -25,8 +25,8 @@ from shared.graph import GraphError, GraphUnreachable
 from shared.numbers import read_number
 
 if TYPE_CHECKING:
-    from functions.oauth.callers import Caller
     from functions.oauth.models import RequestCodeBody, VerifyCodeBody
+    from shared.callers import Caller
     from shared.errors import Language
     from shared.numbers import TypedNumber
     from shared.web import Resources

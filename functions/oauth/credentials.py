@@ -23,8 +23,8 @@ from shared.graph import GraphError
 from shared.verify_tokens import make_verify_token
 
 if TYPE_CHECKING:
-    from functions.oauth.callers import Caller
     from functions.oauth.models import CredentialsBody
+    from shared.callers import Caller
     from shared.errors import Language
     from shared.graph import GraphClient
     from shared.web import Resources

@@ -10,8 +10,8 @@ from shared.errors import IntegrationNotFound
 from shared.graph import GraphError, GraphUnreachable
 
 if TYPE_CHECKING:
-    from functions.oauth.callers import Caller
     from shared.attempts import Access
+    from shared.callers import Caller
     from shared.web import Resources
 
 

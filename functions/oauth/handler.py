@@ -23,7 +23,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from functions.oauth import codes, credentials, departure, signup
-from functions.oauth.callers import find_caller
 from functions.oauth.models import (
     CredentialsBody,
     DisconnectBody,
@@ -33,6 +32,7 @@ from functions.oauth.models import (
     VerifyCodeBody,
 )
 from functions.oauth.views import answer_connection, answer_verification, own_url
+from shared.callers import find_caller
 from shared.errors import InvalidQuery
 from shared.web import bearer_token, create_app, language_of, read_json, resources
 

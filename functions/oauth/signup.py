@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from functions.oauth.callers import Caller
 from functions.oauth.models import StartAnswer
 from shared.attempts import Access, begin_attempt
+from shared.callers import Caller
+from shared.coexistence import start_sync
 from shared.connecting import (
     NUMBER_FIELDS,
     NumberFacts,
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 DIALOG_HOST = "https://www.facebook.com"
 # Used already; or not a code of ours, or older than 30 seconds: Meta tells none of these apart reliably.
 CODE_REFUSED, CODE_SPENT_SUBCODE = frozenset({100}), 36009
-SYNC_TYPES = ("smb_app_state_sync", "history")
-# Asked for before, or later than 24 hours after onboarding: nothing that asking again could change.
-SYNC_OVER = frozenset({2593107, 2593108})
 
 
 async def start(tools: Resources, caller: Caller, body: StartBody, callback_url: str) -> StartAnswer:
@@ -158,25 +156,10 @@ async def exchange(tools: Resources, token: str, body: ExchangeBody, language: L
         await attempt.ensure_registered(number, access, given_pin=body.pin)
         await attempt.ensure_subscribed(waba_id, access)
         if number.is_coexistence:
-            await start_coexistence_sync(tools, access, number.id)
+            await start_sync(tools, access, number.id)
         await attempt.finish()
     await tools.database.as_service().rpc("finish_signup", {"signup": signup["id"]})
     return caller
-
-
-async def start_coexistence_sync(tools: Resources, access: Access, phone_number_id: str) -> None:
-    """Ask for the phone app's contacts and history: each once, within 24 hours of onboarding."""
-    for sync_type in SYNC_TYPES:
-        try:
-            await tools.graph.post(
-                f"{phone_number_id}/smb_app_data",
-                token=access.token,
-                app_secret=access.app_secret,
-                json={"messaging_product": "whatsapp", "sync_type": sync_type},
-            )
-        except GraphError as error:
-            if error.code not in SYNC_OVER and error.subcode not in SYNC_OVER:
-                raise
 
 
 async def _find_token(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from functions.oauth.callers import find_caller
 from functions.oauth.models import (
     ConnectionAnswer,
     IntegrationView,
@@ -14,6 +13,7 @@ from functions.oauth.models import (
     VerificationAnswer,
     WebhookView,
 )
+from shared.callers import find_caller
 from shared.connecting import webhook_url
 from shared.errors import IntegrationNotFound
 from shared.web import resources
@@ -21,7 +21,7 @@ from shared.web import resources
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from functions.oauth.callers import Caller
+    from shared.callers import Caller
     from shared.web import Resources
 
 

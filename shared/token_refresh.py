@@ -1,0 +1,120 @@
+"""Renewing access tokens before they end, so that nobody notices. An edge.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/access-tokens
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared import log
+from shared.access import load_access, mark_token_dead
+from shared.errors import AppError
+from shared.graph import GraphError, GraphUnreachable
+from shared.meta_errors import classify
+
+if TYPE_CHECKING:
+    from shared.access import StoredAccess
+    from shared.web import Resources
+
+# Failing this close to the end, the owner is told; before that, trying again is enough.
+ALARM = timedelta(days=3)
+AT_ONCE = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewal:
+    """What came of a renewal."""
+
+    expires_at: datetime | None
+    is_refreshed: bool
+
+
+async def refresh_token(tools: Resources, access: StoredAccess) -> Renewal:
+    """Exchange the token for one that lasts longer; the old one works until its own end.
+
+    The platform's own token is renewed by whoever deploys: it is copied anew from the settings.
+    """
+    if access.is_platform:
+        return await _copy_platform_token(tools, access)
+    if not access.app_secret:
+        return Renewal(expires_at=access.expires_at, is_refreshed=False)
+    answer = await tools.graph.request(
+        "GET",
+        "oauth/access_token",
+        token=access.token,
+        params={
+            "grant_type": "fb_exchange_token",
+            "client_id": access.app_id,
+            "client_secret": access.app_secret,
+            "fb_exchange_token": access.token,
+            "set_token_expires_in_60_days": "true" if access.expires_at else None,
+        },
+    )
+    lasts = answer.get("expires_in")
+    expires_at = datetime.now(UTC) + timedelta(seconds=lasts) if isinstance(lasts, int) and lasts else None
+    return await _keep(tools, access, str(answer["access_token"]), expires_at)
+
+
+async def refresh_due_tokens(tools: Resources, *, most: int = AT_ONCE) -> int:
+    """Renew the tokens that are due, one after the other; for the schedule. Returns how many were."""
+    due: list[str] = await tools.database.as_service().rpc("claim_token_refreshes", {"most": most})
+    renewed = 0
+    for integration_id in due or []:
+        access = await load_access(tools, integration_id)
+        if access is not None:
+            renewed += await _refresh_one(tools, access)
+    return renewed
+
+
+async def _refresh_one(tools: Resources, access: StoredAccess) -> bool:
+    try:
+        renewal = await refresh_token(tools, access)
+    except (GraphError, GraphUnreachable, AppError) as error:
+        await _tell_of_failure(tools, access, error)
+        return False
+    log.info("token.refreshed", integration_id=access.integration_id, expires_at=renewal.expires_at)
+    return renewal.is_refreshed
+
+
+async def _tell_of_failure(tools: Resources, access: StoredAccess, error: Exception) -> None:
+    is_close = access.expires_at is not None and access.expires_at - datetime.now(UTC) < ALARM
+    # An alarm for the operator when it is close; the owner is told in the dashboard.
+    write = log.error if is_close else log.warning
+    write(
+        "token.not_refreshed", integration_id=access.integration_id, expires_at=access.expires_at, error=error
+    )
+    if isinstance(error, GraphError) and classify(error).effect == "token_dead":
+        await mark_token_dead(tools, access.integration_id, classify(error).sentence("es"))
+    elif is_close:
+        await tools.database.as_service().rpc(
+            "tell_owner",
+            {
+                "integration": access.integration_id,
+                "news": "TOKEN_NOT_REFRESHED",
+                "how_severe": "warning",
+                "content": {"expires_at": access.expires_at.isoformat() if access.expires_at else None},
+            },
+        )
+
+
+async def _copy_platform_token(tools: Resources, access: StoredAccess) -> Renewal:
+    current = tools.settings.demand("WHATSAPP_ACCESS_TOKEN").whatsapp_access_token
+    if current == access.token:
+        return Renewal(expires_at=None, is_refreshed=False)
+    return await _keep(tools, access, current, None)
+
+
+async def _keep(tools: Resources, access: StoredAccess, token: str, expires_at: datetime | None) -> Renewal:
+    is_kept = await tools.database.as_service().rpc(
+        "keep_refreshed_token",
+        {
+            "integration": access.integration_id,
+            "replaced_token": access.row["access_token"],
+            "encrypted_token": tools.keys.encrypt(token, row_id=access.integration_id, column="access_token"),
+            "expires": expires_at.isoformat() if expires_at else None,
+        },
+    )
+    return Renewal(expires_at=expires_at, is_refreshed=bool(is_kept))

@@ -1,0 +1,285 @@
+-- Keeping a connection: registrations counted before Meta counts them, facts refreshed, tokens renewed in time,
+-- and the owner told when one cannot be.
+
+create type public.registration_action as enum ('register', 'deregister');
+
+create table public.whatsapp_registrations (
+    id bigint generated always as identity primary key,
+    organization_id uuid not null references public.organizations (id) on delete cascade,
+    phone_number_id text not null,
+    action public.registration_action not null,
+    created_at timestamptz not null default now()
+);
+comment on table public.whatsapp_registrations is
+    'Calls of register and deregister: Meta allows ten of each in 72 hours and then blocks the number for 72 more.';
+create index whatsapp_registrations_number_idx on public.whatsapp_registrations (phone_number_id, action, created_at desc);
+create index whatsapp_registrations_organization_id_idx on public.whatsapp_registrations (organization_id);
+
+alter table public.whatsapp_registrations enable row level security;
+revoke all on public.whatsapp_registrations from public, anon, authenticated;
+grant select, insert, delete on public.whatsapp_registrations to service_role;
+
+create policy "Only the service counts registrations" on public.whatsapp_registrations
+    for all to service_role
+    using (true) with check (true);
+
+-- Counts one more, before Meta is called; raises registration_limit with the seconds to wait. The tenth is the last.
+create function public.count_registration(
+    integration uuid, number_id text, wanted public.registration_action
+) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    tenth timestamptz;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('registration_of:' || number_id, 0));
+    select r.created_at into tenth
+    from public.whatsapp_registrations as r
+    where r.phone_number_id = number_id and r.action = wanted and r.created_at > now() - interval '72 hours'
+    order by r.created_at desc
+    offset 9 limit 1;
+    if tenth is not null then
+        raise exception 'The number was registered too often.' using errcode = 'P0001', detail = 'registration_limit',
+            hint = jsonb_build_object('retry_after', ceil(extract(epoch from tenth + interval '72 hours' - now())))::text;
+    end if;
+    insert into public.whatsapp_registrations (organization_id, phone_number_id, action)
+    select i.organization_id, number_id, wanted from public.whatsapp_integrations as i where i.id = integration;
+end
+$$;
+
+alter table public.whatsapp_integrations
+    -- When the token is to be renewed next; null where it never expires.
+    add column token_refresh_at timestamptz,
+    add column token_refresh_attempts integer not null default 0;
+create index whatsapp_integrations_token_refresh_at_idx
+    on public.whatsapp_integrations (token_refresh_at)
+    where token_refresh_at is not null;
+
+-- A week before its end, or when half of a shorter life is over.
+create function private.token_refresh_time(expires timestamptz) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+    select case when expires is not null then greatest(expires - interval '7 days', now() + (expires - now()) / 2) end
+$$;
+
+create function private.plan_token_refresh() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if new.access_token is null or new.token_expires_at is null then
+        new.token_refresh_at := null;
+        new.token_refresh_attempts := 0;
+    elsif tg_op = 'INSERT' or new.token_expires_at is distinct from old.token_expires_at then
+        new.token_refresh_at := private.token_refresh_time(new.token_expires_at);
+        new.token_refresh_attempts := 0;
+    end if;
+    return new;
+end
+$$;
+create trigger whatsapp_integrations_plan_token_refresh
+    before insert or update of access_token, token_expires_at on public.whatsapp_integrations
+    for each row execute function private.plan_token_refresh();
+
+-- Hands out connections whose token is due, each to one caller: the next attempt is put off before it is made,
+-- and further each time it fails.
+create function public.claim_token_refreshes(most integer default 20) returns setof uuid
+language sql volatile
+set search_path = ''
+as $$
+    with due as (
+        select i.id
+        from public.whatsapp_integrations as i
+        where i.token_refresh_at <= now() and i.status in ('connected', 'error') and i.access_token is not null
+        order by i.token_refresh_at
+        limit most
+        for update skip locked
+    )
+    update public.whatsapp_integrations as i set
+        token_refresh_attempts = i.token_refresh_attempts + 1,
+        token_refresh_at = now() + least(interval '6 hours', interval '1 minute' * power(3, least(i.token_refresh_attempts, 6)))
+    from due
+    where i.id = due.id
+    returning i.id
+$$;
+
+-- Stores a renewed token, unless another one was stored meanwhile.
+create function public.keep_refreshed_token(
+    integration uuid, replaced_token text, encrypted_token text, expires timestamptz
+) returns boolean
+language sql volatile
+set search_path = ''
+as $$
+    with kept as (
+        update public.whatsapp_integrations as i set
+            access_token = encrypted_token, token_expires_at = expires, token_checked_at = now(),
+            token_refresh_at = private.token_refresh_time(expires), token_refresh_attempts = 0,
+            status = case when i.status = 'error' and i.error_code = 'token_dead' then 'connected' else i.status end,
+            error_code = case when i.error_code = 'token_dead' then null else i.error_code end,
+            error_message = case when i.error_code = 'token_dead' then null else i.error_message end
+        where i.id = integration and i.access_token = replaced_token
+        returning i.id
+    )
+    select exists (select from kept)
+$$;
+
+-- Tells the owner of something about their connection, once a day at most for each kind of news.
+create function public.tell_owner(
+    integration uuid, news text, how_severe public.notice_severity, content jsonb default '{}'
+) returns void
+language sql volatile
+set search_path = ''
+as $$
+    insert into public.notices (organization_id, integration_id, field, event, severity, content, digest, occurred_at)
+    select
+        i.organization_id, i.id, 'connection', news, how_severe, content,
+        encode(sha256(convert_to(concat_ws('|', 'connection', news, i.id, current_date), 'UTF8')), 'hex'), now()
+    from public.whatsapp_integrations as i
+    where i.id = integration
+    on conflict (organization_id, digest) do nothing
+$$;
+
+-- As before, and the owner is told.
+create or replace function public.mark_integration_error(
+    integration uuid, reason_code text, reason_message text
+) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+begin
+    update public.whatsapp_integrations as i set
+        status = 'error', error_code = reason_code, error_message = reason_message, token_checked_at = now()
+    where i.id = integration and i.status in ('connected', 'error')
+        and (i.status, i.error_code, i.error_message) is distinct from ('error', reason_code, reason_message);
+    if found then
+        perform public.tell_owner(
+            integration, upper(reason_code), 'critical', jsonb_build_object('message', reason_message)
+        );
+    end if;
+end
+$$;
+
+-- What Meta told of a number just now. Answers the connection.
+create function public.learn_number(integration uuid, facts jsonb) returns jsonb
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    row_ public.whatsapp_integrations;
+begin
+    update public.whatsapp_integrations as i set
+        phone_number = coalesce(facts ->> 'phone_number', i.phone_number),
+        display_name = coalesce(facts ->> 'display_name', i.display_name),
+        quality_rating = coalesce(facts ->> 'quality_rating', i.quality_rating),
+        messaging_limit = coalesce(facts ->> 'messaging_limit', i.messaging_limit),
+        throughput = coalesce((facts ->> 'throughput')::integer, i.throughput),
+        is_coexistence = coalesce((facts ->> 'is_coexistence')::boolean, i.is_coexistence),
+        webhook_verify_token = coalesce(facts ->> 'webhook_verify_token', i.webhook_verify_token),
+        pin = coalesce(facts ->> 'pin', i.pin),
+        subscribed_at = case when (facts ->> 'is_subscribed')::boolean then coalesce(i.subscribed_at, now()) else i.subscribed_at end,
+        callback_override = case when facts ? 'callback_override' then facts ->> 'callback_override' else i.callback_override end,
+        registered_at = case (facts ->> 'is_registered')::boolean
+            when true then coalesce(i.registered_at, now())
+            when false then null
+            else i.registered_at
+        end,
+        status = case
+            when (facts ->> 'is_registered')::boolean and i.status = 'error' and i.error_code = 'number_deregistered'
+                then 'connected'
+            when not (facts ->> 'is_registered')::boolean and i.status = 'connected' then 'error'
+            else i.status
+        end,
+        error_code = case
+            when (facts ->> 'is_registered')::boolean and i.error_code = 'number_deregistered' then null
+            when not (facts ->> 'is_registered')::boolean and i.status = 'connected' then 'number_deregistered'
+            else i.error_code
+        end,
+        error_message = case
+            when (facts ->> 'is_registered')::boolean and i.error_code = 'number_deregistered' then null
+            when not (facts ->> 'is_registered')::boolean and i.status = 'connected'
+                then 'El número ya no está registrado en WhatsApp. Regístralo de nuevo.'
+            else i.error_message
+        end,
+        last_sync_at = now()
+    where i.id = integration and i.status in ('connected', 'error')
+    returning * into row_;
+    return private.describe_integration(row_);
+end
+$$;
+
+-- Templates as Meta lists them; a complete list also forgets those that are gone. Facts that a webhook told later
+-- than this list was read stay.
+create function public.keep_templates(integration uuid, templates jsonb, is_complete boolean, read_at timestamptz) returns integer
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    organization uuid := (select i.organization_id from public.whatsapp_integrations as i where i.id = integration);
+    kept integer;
+begin
+    insert into public.message_templates as t (
+        organization_id, integration_id, template_id, name, language, category, status, quality, components,
+        rejection_reason, facts_at
+    )
+    select
+        organization, integration, m ->> 'id', m ->> 'name', m ->> 'language', m ->> 'category', m ->> 'status',
+        m -> 'quality_score' ->> 'score', nullif(m -> 'components', 'null'), m ->> 'rejected_reason',
+        jsonb_build_object('status', extract(epoch from read_at), 'category', extract(epoch from read_at))
+    from jsonb_array_elements(templates) as m
+    where m ->> 'id' is not null
+    on conflict (organization_id, template_id) do update set
+        integration_id = excluded.integration_id,
+        name = coalesce(excluded.name, t.name),
+        language = coalesce(excluded.language, t.language),
+        category = case
+            when coalesce((t.facts_at ->> 'category')::numeric > extract(epoch from read_at), false) then t.category
+            else coalesce(excluded.category, t.category)
+        end,
+        status = case
+            when coalesce((t.facts_at ->> 'status')::numeric > extract(epoch from read_at), false) then t.status
+            else coalesce(excluded.status, t.status)
+        end,
+        quality = case
+            when coalesce((t.facts_at ->> 'quality')::numeric > extract(epoch from read_at), false) then t.quality
+            else coalesce(excluded.quality, t.quality)
+        end,
+        components = coalesce(excluded.components, t.components),
+        rejection_reason = coalesce(nullif(excluded.rejection_reason, 'NONE'), t.rejection_reason);
+    get diagnostics kept = row_count;
+    if is_complete then
+        delete from public.message_templates as t
+        where t.organization_id = organization and t.created_at < read_at
+            and not exists (
+                select from jsonb_array_elements(templates) as m where m ->> 'id' = t.template_id
+            );
+    end if;
+    return kept;
+end
+$$;
+
+create function public.forget_templates(integration uuid, template_name text, template text default null) returns integer
+language sql volatile
+set search_path = ''
+as $$
+    with gone as (
+        delete from public.message_templates as t
+        using public.whatsapp_integrations as i
+        where i.id = integration and t.organization_id = i.organization_id and t.name = template_name
+            and t.template_id = coalesce(template, t.template_id)
+        returning t.id
+    )
+    select count(*)::integer from gone
+$$;
+
+revoke execute on function
+    private.token_refresh_time, private.plan_token_refresh, public.count_registration, public.claim_token_refreshes,
+    public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
+    public.keep_templates, public.forget_templates
+    from public, anon, authenticated;
+grant execute on function
+    private.token_refresh_time, public.count_registration, public.claim_token_refreshes,
+    public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
+    public.keep_templates, public.forget_templates
+    to service_role;

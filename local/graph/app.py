@@ -1,4 +1,4 @@
-"""The simulator as one ASGI application: Graph at the root, the control API and the page under `/_simulator`."""
+"""The simulator as one ASGI application: Graph at the root, the rest under `/_simulator`."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Answer:
 
 
 def split_fields(asked: str) -> list[str]:
-    """Split a `fields` parameter at its commas; what stands in braces or brackets stays with its field's name."""
+    """Split a `fields` parameter at its commas; what stands in braces or brackets is dropped."""
     names: list[str] = []
     depth, current = 0, ""
     for character in asked:

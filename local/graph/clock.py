@@ -46,7 +46,7 @@ class Clock:
 class Agenda:
     """What is planned, in the order of the simulated time.
 
-    One timer of the event loop serves all plans, so that a thousand planned statuses cost a heap and no tasks.
+    One timer of the event loop serves all plans: a thousand planned statuses cost a heap and no tasks.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -15,8 +15,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
 from local.graph import phones
+from local.graph.edges import coexistence, dialog, templates
 from local.graph.faults import Fault
 from local.graph.simulator import Refused, Simulator
+from local.graph.state import Template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -57,6 +59,17 @@ class Control:
             ("POST", "/customers", self.create_customer),
             ("GET", "/customers", self.list_customers),
             ("POST", "/customers/messages", self.write_as_customer),
+            ("POST", "/signups", self.sign_up),
+            ("POST", "/oauth/codes", self.create_code),
+            ("GET", "/templates", self.list_templates),
+            ("POST", "/templates", self.create_template),
+            ("POST", "/templates/{id}/review", self.review_template),
+            ("POST", "/numbers/{id}/echoes", self.write_as_business),
+            ("POST", "/numbers/{id}/contacts", self.change_contacts),
+            ("POST", "/numbers/{id}/history", self.send_history),
+            ("POST", "/numbers/{id}/upgrade", self.upgrade_number),
+            ("POST", "/numbers/{id}/name", self.decide_name),
+            ("GET", "/media/{id}", self.show_media),
             ("POST", "/messages/{id}/status", self.set_status),
             ("GET", "/messages", self.list_messages),
             ("POST", "/events", self.publish),
@@ -245,6 +258,125 @@ class Control:
         message = self.simulator.write_as_customer(number, customer, wanted)
         return _json(
             {"message": self.simulator.show_message(message), "customer": _show_customer(customer)}, 201
+        )
+
+    async def sign_up(self, request: Request) -> Response:
+        """Do what a business does in the embedded signup; answers the code and the window's message."""
+        return _json(dialog.sign_up(self.simulator, **await _body(request)), 201)
+
+    async def create_code(self, request: Request) -> Response:
+        """Make an authorization code for WABAs that exist."""
+        wanted = await _body(request)
+        _only(wanted, ("app_id", "waba_ids", "redirect_uri", "scopes", "expires_in"))
+        app_id = str(wanted.pop("app_id", None) or self.simulator.platform_app.id)
+        code = dialog.issue_code(self.simulator, app_id, wanted.pop("waba_ids", None), **wanted)
+        return _json(asdict(code), 201)
+
+    async def list_templates(self, request: Request) -> Response:
+        """List the templates of all WABAs, or of one."""
+        wanted = request.query_params.get("waba_id")
+        return _rows(
+            asdict(template)
+            for template in self.simulator.state.templates.values()
+            if wanted in (None, template.waba_id)
+        )
+
+    async def create_template(self, request: Request) -> Response:
+        """Create a template as it is, by default an approved one."""
+        wanted = await _body(request)
+        self._waba(str(wanted.get("waba_id")))
+        _only(wanted, [member.name for member in fields(Template)])
+        values = {"status": "APPROVED", "language": "en_US", "category": "UTILITY", **wanted}
+        values.setdefault("id", self.simulator.ids.object_id())
+        values["created_at"] = self.simulator.clock.now()
+        template = Template(**values)
+        self.simulator.state.templates[template.id] = template
+        self.simulator.changed()
+        return _json(asdict(template), 201)
+
+    async def review_template(self, request: Request) -> Response:
+        """Decide about a template: `event`, `reason`; or `category`; or `quality`."""
+        template = self.simulator.state.templates.get(request.path_params["id"])
+        if template is None:
+            raise HTTPException(404, "There is no such template.")
+        wanted = await _body(request)
+        _only(wanted, ("event", "reason", "category", "quality"))
+        if "event" in wanted:
+            templates.review(self.simulator, template, str(wanted["event"]).upper(), wanted.get("reason"))
+        if "category" in wanted:
+            templates.recategorize(self.simulator, template, str(wanted["category"]).upper())
+        if "quality" in wanted:
+            templates.rate(self.simulator, template, str(wanted["quality"]).upper())
+        return _json(asdict(template))
+
+    async def write_as_business(self, request: Request) -> Response:
+        """Let the business write from its phone: `to`, `type` and the content."""
+        number = self._number(request.path_params["id"])
+        wanted = await _body(request)
+        customer = self.simulator.create_customer(phone_number=wanted.pop("to", None))
+        message = coexistence.echo(self.simulator, number, customer, wanted)
+        return _json(self.simulator.show_message(message), 201)
+
+    async def change_contacts(self, request: Request) -> Response:
+        """Let the business change its contact book: `phone_number`, `name`, `action` (add or remove)."""
+        number = self._number(request.path_params["id"])
+        wanted = await _body(request)
+        action = wanted.pop("action", "add")
+        customer = self.simulator.create_customer(**wanted)
+        row = coexistence.contact_change(self.simulator, customer, action)
+        coexistence.publish_contacts(self.simulator, number, [row])
+        return _json(row, 201)
+
+    async def send_history(self, request: Request) -> Response:
+        """Keep `threads` as the history of a number, and deliver it now if `send` is true."""
+        number = self._number(request.path_params["id"])
+        wanted = await _body(request)
+        _only(wanted, ("threads", "send"))
+        if "threads" in wanted:
+            number.history = wanted["threads"]
+        if wanted.get("send"):
+            coexistence.send_history(self.simulator, number)
+        return _json({"success": True})
+
+    async def upgrade_number(self, request: Request) -> Response:
+        """Raise a number's throughput, and tell the business."""
+        number = self._number(request.path_params["id"])
+        number.throughput_level = "HIGH"
+        value = {
+            "display_phone_number": number.phone_number,
+            "event": "THROUGHPUT_UPGRADE",
+            "current_limit": "TIER_UNLIMITED",
+        }
+        waba = self._waba(number.waba_id)
+        self.simulator.publish(waba, "phone_number_quality_update", value, number)
+        return _json(asdict(number))
+
+    async def decide_name(self, request: Request) -> Response:
+        """Decide about the display name that a number asked for: `decision`, `reason`."""
+        number = self._number(request.path_params["id"])
+        wanted = await _body(request)
+        decision = str(wanted.get("decision", "APPROVED")).upper()
+        value = {
+            "display_phone_number": number.phone_number,
+            "decision": decision,
+            "requested_verified_name": number.new_display_name or number.verified_name,
+            "rejection_reason": wanted.get("reason"),
+        }
+        if decision == "APPROVED":
+            number.verified_name = number.new_display_name or number.verified_name
+        number.new_name_status = decision
+        self.simulator.publish(self._waba(number.waba_id), "phone_number_name_update", value, number)
+        return _json(asdict(number))
+
+    async def show_media(self, request: Request) -> Response:
+        """Give the bytes of a file that a business or a customer sent."""
+        media = self.simulator.state.media.get(request.path_params["id"])
+        if media is None:
+            raise HTTPException(404, "There is no such file.")
+        return Response(
+            media.content,
+            media_type=media.mime_type,
+            headers={"content-security-policy": "sandbox", "x-content-type-options": "nosniff"},
         )
 
     async def set_status(self, request: Request) -> Response:
@@ -452,7 +584,7 @@ async def raw_delivery(simulator: Simulator, wanted: dict[str, Any]) -> dict[str
         app_id, str(url), body, headers, retries=bool(wanted.get("retries", False))
     )
     async with asyncio.timeout(simulator.settings.delivery_timeout + 1.0):
-        while not delivery.attempts:
+        while not delivery.attempts:  # noqa: ASYNC110 - an event per delivery would cost every delivery
             await asyncio.sleep(0.002)
     return delivery.to_json()
 

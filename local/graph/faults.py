@@ -29,7 +29,7 @@ class Fault:
     by_status: bool = False
     """The call is accepted, and the error comes as a failed status."""
     cut: str | None = None
-    """`before`: the connection dies before the call is looked at; `after`: the call was obeyed, its answer lost."""
+    """`before`: the connection dies before the call is read; `after`: it was obeyed, its answer is lost."""
     latency_ms: int = 0
     skip: int = 0
     """How many fitting calls pass before it begins."""

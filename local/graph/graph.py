@@ -61,6 +61,7 @@ NODE_TYPES = {
     "app": "Application",
     "business": "Business",
     "user": "User",
+    "upload": "UploadSession",
 }
 
 
@@ -149,7 +150,7 @@ class Graph:
             kind, node = find_node(simulator, call.object_id, call.token)
             found = self._find_edge(call, kind, node)
             call.usage = found.usage
-            self._authorize(call, kind, node, found)
+            self._authorize(call, kind or "", node, found)
         if (
             fault is not None
             and (fault.code is not None or fault.http_status is not None)
@@ -179,6 +180,8 @@ class Graph:
 
     def _find_edge(self, call: Call, kind: str | None, node: Any) -> Edge:
         if kind is None or node is None:
+            if call.method == "DELETE" and "_" in call.object_id:
+                raise GraphError(100, "(#100) Invalid post_id parameter")
             raise unknown_object(call.method, call.object_id)
         found = EDGES.get((kind, call.edge, call.method))
         if found is not None:
@@ -332,7 +335,7 @@ def find_node(simulator: Simulator, object_id: str, token: Token) -> tuple[str |
         ("template", state.templates),
         ("app", state.apps),
     ):
-        node = shelf.get(object_id)  # type: ignore[attr-defined]
+        node = shelf.get(object_id)
         if node is not None:
             return kind, node
     if object_id.startswith("upload:"):

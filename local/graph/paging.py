@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from local.graph.errors import GraphError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from local.graph.calls import Call
 
 Thing = TypeVar("Thing")

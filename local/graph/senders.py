@@ -17,7 +17,7 @@ class Sender(Protocol):
     """Something that makes one HTTP request and returns status and the beginning of the body."""
 
     async def send(
-        self, method: str, url: str, headers: dict[str, str], body: bytes, timeout: float
+        self, method: str, url: str, headers: dict[str, str], body: bytes, patience: float
     ) -> tuple[int, bytes]:
         """Make a request; raises NoAnswer."""
         ...
@@ -39,12 +39,12 @@ class HttpxSender:
         self._client = httpx.AsyncClient(transport=transport, trust_env=False)
 
     async def send(
-        self, method: str, url: str, headers: dict[str, str], body: bytes, timeout: float
+        self, method: str, url: str, headers: dict[str, str], body: bytes, patience: float
     ) -> tuple[int, bytes]:
         """Make a request; raises NoAnswer. Redirects are not followed: Meta does not."""
         try:
             answer = await self._client.request(
-                method, url, headers=to_wire(headers), content=body, timeout=timeout
+                method, url, headers=to_wire(headers), content=body, timeout=patience
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswer(f"{type(error).__name__}: {error}") from error

@@ -11,8 +11,7 @@ import hashlib
 import json
 from collections import deque
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from local.graph import ids as identifiers
 from local.graph import phones, webhooks
@@ -36,7 +35,11 @@ from local.graph.state import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
+
+Thing = TypeVar("Thing")
 
 MOST_REQUESTS = 5_000
 DAY = 86_400.0
@@ -271,7 +274,7 @@ class Simulator:
         values = _known(App, wanted)
         values.setdefault("id", self.ids.object_id())
         values.setdefault("secret", self.ids.secret())
-        return self._keep(self.state.apps, App(**values))
+        return self._keep(self.state.apps, App(**values), values["id"])
 
     def create_waba(self, **wanted: Any) -> Waba:
         """Create a WABA; `subscribed_apps` lists the apps that get its webhooks."""
@@ -280,7 +283,7 @@ class Simulator:
         values.setdefault("id", self.ids.object_id())
         values.setdefault("business_id", self.ids.object_id())
         values.setdefault("message_template_namespace", self._namespace())
-        waba = self._keep(self.state.wabas, Waba(**values))
+        waba = self._keep(self.state.wabas, Waba(**values), values["id"])
         for app_id in subscribed:
             if app_id not in self.state.apps:
                 raise Refused(f"There is no app {app_id}.")
@@ -317,7 +320,7 @@ class Simulator:
             values.setdefault("name_status", "AVAILABLE_WITHOUT_REVIEW")
         if values.get("pin"):
             values.setdefault("is_pin_enabled", True)
-        return self._keep(self.state.numbers, Number(**values))
+        return self._keep(self.state.numbers, Number(**values), values["id"])
 
     def create_token(self, **wanted: Any) -> Token:
         """Create a token; `expires_in` seconds, `waba_ids` (null for all), `scopes`, `type`."""
@@ -442,7 +445,7 @@ class Simulator:
             created_at=self.clock.now(),
             lives_until=self.clock.now() + lifetime,
         )
-        return self._keep(self.state.media, media)
+        return self._keep(self.state.media, media, media.id)
 
     def media_url(self, media: Media) -> str:
         """Return a URL to bytes that works for five minutes."""
@@ -462,7 +465,7 @@ class Simulator:
     def write_as_customer(self, number: Number, customer: Customer, wanted: dict[str, Any]) -> Message:
         """Let a person send a message of any type; `wanted` holds `type` and the content under that name.
 
-        Media may be given as `data_base64` (with `mime_type` and `filename`), or left out: a small file is made.
+        Media may be given as `data_base64` (with `mime_type` and `filename`); else a small file is made.
         """
         waba = self.state.wabas[number.waba_id]
         self.introduce(customer, waba)
@@ -503,8 +506,9 @@ class Simulator:
         self.state.remember(message)
         if kind not in ("reaction", "edit", "revoke", "system", "unsupported"):
             customer.last_wrote_at[number.id] = now
-        value = webhooks.incoming(number, waba, customer, told, shows_phone=shows_phone)
-        self.deliveries.publish(waba.id, "messages", value, number)
+        if customer.key not in number.blocked:
+            value = webhooks.incoming(number, waba, customer, told, shows_phone=shows_phone)
+            self.deliveries.publish(waba.id, "messages", value, number)
         self.tell("message", Event(content=self.show_message(message)))
         self.changed()
         return message
@@ -546,9 +550,14 @@ class Simulator:
             number, content, mime_type, wanted.get("filename"), self.settings.inbound_media_lifetime
         )
         digest = base64.b64encode(bytes.fromhex(media.sha256)).decode()
-        told = {"mime_type": mime_type, "sha256": digest, "id": media.id, "url": self.media_url(media)}
+        told: dict[str, Any] = {
+            "mime_type": mime_type,
+            "sha256": digest,
+            "id": media.id,
+            "url": self.media_url(media),
+        }
         if kind == "audio":
-            told["voice"] = False  # type: ignore[assignment]
+            told["voice"] = False
         caption = {"caption": wanted.pop("caption")} if "caption" in wanted else {}
         return {**caption, **told, **wanted}
 
@@ -693,10 +702,10 @@ class Simulator:
         digits = self.ids.mid()
         return "_".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
-    def _keep(self, shelf: dict[str, Any], thing: Any) -> Any:
-        if thing.id in shelf:
-            raise Refused(f"The id {thing.id} is taken.")
-        shelf[thing.id] = thing
+    def _keep(self, shelf: dict[str, Thing], thing: Thing, object_id: str) -> Thing:
+        if object_id in shelf:
+            raise Refused(f"The id {object_id} is taken.")
+        shelf[object_id] = thing
         self.changed()
         return thing
 

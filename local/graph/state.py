@@ -124,6 +124,8 @@ class Number:
     deregistrations: list[float] = field(default_factory=list)
     pin_guesses: list[float] = field(default_factory=list)
     synced: list[str] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """Threads that a coexistence number shares, in the shape of the webhook; a small sample if empty."""
 
     @property
     def is_registered(self) -> bool:

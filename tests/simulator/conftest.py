@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import httpx
 import pytest
 
 from local.graph import Clock, Settings, Simulator, create_simulator, wire
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 APP_ID, APP_SECRET, VERIFY_TOKEN = "900000000000001", "0123456789abcdef0123456789abcdef", "verify-me"
 CALLBACK = "http://receiver.test/webhook"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-import httpx
 
 from local.graph import Simulator
+
+if TYPE_CHECKING:
+    import httpx
+    from pathlib import Path
 
 
 async def test_business_is_created_in_one_call(anonymous: httpx.AsyncClient) -> None:

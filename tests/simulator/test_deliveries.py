@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-import httpx
 import pytest
 
-from local.graph import Simulator
+
+if TYPE_CHECKING:
+    from local.graph import Simulator
+    import httpx
 
 
 async def test_anything_but_200_is_tried_again_ever_later(

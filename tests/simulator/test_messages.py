@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-import httpx
 
-from local.graph import Simulator
+if TYPE_CHECKING:
+    from local.graph import Simulator
+    import httpx
 
 Body = Callable[..., dict[str, Any]]
 
@@ -160,7 +161,7 @@ async def test_incoming_message_can_be_marked_as_read_and_an_own_one_cannot(
 async def test_customer_message_arrives_signed_and_escaped(
     business: dict[str, Any], simulator: Simulator, receiver: Any, write: Any
 ) -> None:
-    """The bytes are Meta's: ASCII, `\\/`, lower-case `\\uXXXX`, and signed as they are (the receiver checks)."""
+    r"""The bytes are Meta's: ASCII, `\\/`, lower-case `\\uXXXX`, and signed as they are (the receiver checks)."""
     write(text={"body": "¿50% <menú> a/b @ casa?"})
     assert await simulator.settle()
 

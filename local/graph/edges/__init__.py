@@ -1,5 +1,31 @@
 """The edges of the Graph; importing this package registers them."""
 
-from local.graph.edges import messages, numbers, tokens, wabas
+from local.graph.edges import (
+    apps,
+    coexistence,
+    dialog,
+    login,
+    media,
+    messages,
+    numbers,
+    profile,
+    registration,
+    templates,
+    tokens,
+    wabas,
+)
 
-__all__ = ["messages", "numbers", "tokens", "wabas"]
+__all__ = [
+    "apps",
+    "coexistence",
+    "dialog",
+    "login",
+    "media",
+    "messages",
+    "numbers",
+    "profile",
+    "registration",
+    "templates",
+    "tokens",
+    "wabas",
+]

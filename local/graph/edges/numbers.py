@@ -31,7 +31,7 @@ LONGEST_CALLBACK = 200
 PIN_LENGTH = 6
 
 
-def throughput(simulator: Simulator, call: Call, number: Number) -> Any:
+def throughput(_simulator: Simulator, _call: Call, number: Number) -> Any:
     """Show the level of the throughput."""
     return {"level": number.throughput_level}
 
@@ -49,7 +49,7 @@ def webhook_configuration(simulator: Simulator, call: Call, number: Number) -> A
     return {name: url for name, url in shown.items() if url}
 
 
-def last_onboarded_time(simulator: Simulator, call: Call, number: Number) -> Any:
+def last_onboarded_time(_simulator: Simulator, _call: Call, number: Number) -> Any:
     """Show when the number came to the Cloud API."""
     if number.last_onboarded_time is None:
         return None
@@ -58,9 +58,17 @@ def last_onboarded_time(simulator: Simulator, call: Call, number: Number) -> Any
 
 def health_status(simulator: Simulator, call: Call, number: Number) -> Any:
     """Show whether messages can be sent, and by what it is hindered."""
-    waba = simulator.state.wabas[number.waba_id]
     entities = [
         {"entity_type": "PHONE_NUMBER", "id": number.id, **_number_health(number)},
+        *waba_and_app_health(simulator, call, number.waba_id),
+    ]
+    return {"can_send_message": _worst(entities), "entities": entities}
+
+
+def waba_and_app_health(simulator: Simulator, call: Call, waba_id: str) -> list[dict[str, Any]]:
+    """Show the health of what stands above a number or a template."""
+    waba = simulator.state.wabas[waba_id]
+    return [
         {"entity_type": "WABA", "id": waba.id, "can_send_message": _waba_health(waba.status)},
         {"entity_type": "BUSINESS", "id": waba.business_id, "can_send_message": "AVAILABLE"},
         {
@@ -70,7 +78,6 @@ def health_status(simulator: Simulator, call: Call, number: Number) -> Any:
             "can_receive_call_sip": "AVAILABLE",
         },
     ]
-    return {"can_send_message": _worst(entities), "entities": entities}
 
 
 def _number_health(number: Number) -> dict[str, Any]:
@@ -90,8 +97,10 @@ def _number_health(number: Number) -> dict[str, Any]:
             "can_send_message": "LIMITED",
             "can_receive_call_sip": "AVAILABLE",
             "additional_info": [
-                "Your display name has not been approved yet. "
-                "Your message limit will increase after the display name is approved."
+                (
+                    "Your display name has not been approved yet. "
+                    "Your message limit will increase after the display name is approved."
+                )
             ],
         }
     return {"can_send_message": "AVAILABLE", "can_receive_call_sip": "AVAILABLE"}

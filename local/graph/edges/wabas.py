@@ -82,7 +82,7 @@ def _is_wanted(call: Call, number: Number) -> bool:
 
 
 @edge("waba", "subscribed_apps", "GET")
-def list_subscribed_apps(simulator: Simulator, call: Call, waba: Waba) -> dict[str, Any]:
+def list_subscribed_apps(simulator: Simulator, _call: Call, waba: Waba) -> dict[str, Any]:
     """List the apps that get the account's webhooks."""
     apps = simulator.state.apps
     return {

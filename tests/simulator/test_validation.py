@@ -1,0 +1,129 @@
+"""What Meta refuses of a message, in its own words, and what it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import httpx
+
+    from local.graph import Simulator
+
+
+def message(kind: str, content: Any) -> dict[str, Any]:
+    return {"messaging_product": "whatsapp", "to": "15550100001", "type": kind, kind: content}
+
+
+def interactive(kind: str, action: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return message("interactive", {"type": kind, "body": {"text": "¿?"}, "action": action, **more})
+
+
+def buttons(*titles: str) -> dict[str, Any]:
+    return {
+        "buttons": [
+            {"type": "reply", "reply": {"id": f"b{position}", "title": title}}
+            for position, title in enumerate(titles)
+        ]
+    }
+
+
+def rows(count: int, title: str = "Fila") -> dict[str, Any]:
+    section = {"title": "Uno", "rows": [{"id": f"r{row}", "title": title} for row in range(count)]}
+    return {"button": "Ver", "sections": [section]}
+
+
+GOOD = {
+    "text": message("text", {"body": "x" * 4096, "preview_url": True}),
+    "image": message("image", {"link": "https://shop.test/a.png", "caption": "x"}),
+    "audio": message("audio", {"link": "https://shop.test/a.ogg"}),
+    "location": message("location", {"latitude": -12.05, "longitude": "-77.04", "name": "Lima"}),
+    "contacts": message("contacts", [{"name": {"formatted_name": "Ana"}}]),
+    "buttons": interactive("button", buttons("Sí", "No")),
+    "list": interactive("list", rows(10)),
+    "cta": interactive(
+        "cta_url", {"name": "cta_url", "parameters": {"display_text": "Ver", "url": "https://shop.test"}}
+    ),
+    "where": interactive("location_request_message", {"name": "send_location"}),
+    "flow": interactive("flow", {"name": "flow", "parameters": {"flow_id": "1", "flow_cta": "Abrir"}}),
+    "no type": {"messaging_product": "whatsapp", "to": "15550100001", "text": {"body": "x"}},
+}
+
+BAD = {
+    "no product": ({"to": "15550100001", "text": {"body": "x"}}, 100, "messaging_product is required."),
+    "no recipient": ({"messaging_product": "whatsapp", "text": {"body": "x"}}, 100, "to is required."),
+    "no body": (message("text", {}), 100, "The parameter text['body'] is required."),
+    "long body": (
+        message("text", {"body": "x" * 4097}),
+        100,
+        "Param text['body'] must be at most 4096 characters long.",
+    ),
+    "no object": (message("text", "hola"), 100, "Param text must be a JSON object."),
+    "type": (message("poll", {}), 100, "Param type must be one of"),
+    "no media": (message("image", {"caption": "x"}), 100, "The parameter image['id'] is required."),
+    "bad link": (message("image", {"link": "ftp://x"}), 100, "is not a valid URL."),
+    "caption of audio": (message("audio", {"link": "https://a.test", "caption": "x"}), 100, "Unexpected key"),
+    "latitude": (message("location", {"latitude": 91, "longitude": 0}), 131009, "latitude must be between"),
+    "name": (message("contacts", [{"name": {}}]), 100, "['formatted_name'] is required."),
+    "four buttons": (
+        interactive("button", buttons("a", "b", "c", "d")),
+        131009,
+        "Invalid buttons count. Min allowed buttons: 1, Max allowed buttons: 3",
+    ),
+    "long button": (
+        interactive("button", buttons("x" * 21)),
+        131009,
+        "Button title length invalid. Min length: 1, Max length: 20",
+    ),
+    "same buttons": (interactive("button", buttons("a", "a")), 131009, "Duplicate button title."),
+    "eleven rows": (interactive("list", rows(11)), 131009, "Total row count exceed max allowed count: 10"),
+    "long row": (interactive("list", rows(1, "x" * 25)), 131009, "Row title is too long. Max length is 24"),
+    "no text": (
+        message("interactive", {"type": "button", "action": buttons("a")}),
+        100,
+        "The parameter interactive['body']['text'] is required.",
+    ),
+    "reaction": (message("reaction", {"emoji": "👍"}), 100, "reaction['message_id'] is required."),
+    "itself": ({**message("text", {"body": "x"}), "to": "15550100100"}, 131021, "Sender and recipient"),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_good_message_is_taken(
+    graph: httpx.AsyncClient, business: dict[str, Any], write: Any, name: str
+) -> None:
+    write()
+
+    answer = await graph.post(f"/{business['phone_number_id']}/messages", json=GOOD[name])
+
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_bad_message_is_refused_with_a_reason(
+    graph: httpx.AsyncClient, business: dict[str, Any], name: str
+) -> None:
+    body, code, words = BAD[name]
+
+    answer = await graph.post(f"/{business['phone_number_id']}/messages", json=body)
+
+    error = answer.json()["error"]
+    told = error["message"] + " " + error.get("error_data", {}).get("details", "")
+    assert (answer.status_code, error["code"]) == (400, code)
+    assert words in told
+
+
+async def test_test_number_writes_only_to_its_list(
+    anonymous: httpx.AsyncClient, simulator: Simulator, text: Any
+) -> None:
+    made = simulator.create_business(test=True)
+    headers = {"Authorization": f"Bearer {made['access_token']}"}
+    path = f"/{made['phone_number_id']}/messages"
+
+    refused = await anonymous.post(path, json=text("15550100001"), headers=headers)
+    simulator.state.numbers[made["phone_number_id"]].allowed_recipients = ["15550100001"]
+    taken = await anonymous.post(path, json=text("15550100001"), headers=headers)
+
+    assert refused.json()["error"]["code"] == 131030
+    assert taken.status_code == 200

@@ -254,6 +254,7 @@ def test_every_variable_has_a_typed_way_to_it() -> None:
         "DASHBOARD_URL": "https://app.example.com",
         "WEBHOOK_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/q",
         "CRON_SECRET": "0123456789abcdef",
+        "VERIFICATION_SMS": "sns",
     }
     settings = Settings.from_environ(environ, need=VARIABLES)
 

@@ -58,7 +58,7 @@ def forgeries(victim: Tenant, attacker: Tenant) -> dict[str, dict[str, Any]]:
     """Everything that an attacker may try to say of somebody else."""
 
     def say(field: str, *, waba_id: str = victim.waba_id, **parts: object) -> dict[str, Any]:
-        value = wire.value(phone_number_id=victim.phone_number_id, **parts)
+        value = {**wire.value(phone_number_id=victim.phone_number_id), **parts}
         return wire.delivery(value, field=field, waba_id=waba_id)
 
     reaction = wire.message("reaction", {"message_id": wire.wamid(KNOWN_MESSAGE), "emoji": "👎"}, number=91)

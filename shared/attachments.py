@@ -78,7 +78,7 @@ async def _check_file(resources: Resources, kind: str, path: str, user_token: st
 
 
 async def sign_link(resources: Resources, path: str, *, user_token: str | None) -> str:
-    """Return an address under which Meta can fetch the file for a while, signed by the user or the service."""
+    """Return an address at which Meta can fetch the file for a while, signed by the user or the service."""
     response = await _call(
         resources, "POST", f"object/sign/{quote(path)}", user_token, json={"expiresIn": LINK_SECONDS}
     )

@@ -16,6 +16,7 @@ from shared import log
 from shared.errors import AppError, DatabaseUnavailable, NotConnected
 from shared.graph import GraphError, GraphUnreachable
 from shared.sending import (
+    ATTEMPTS_AT_ONCE,
     MOST_ATTEMPTS,
     NUMBER_FORM_CODES,
     build_body,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from shared.web import Resources
 
 MOST_REMEMBERED = 1_000
+# A permit is for one call a second: whoever calls again under the same one waits for that long.
+PERMIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,12 @@ class Sender:
         return credentials
 
     async def send(
-        self, resources: Resources, send: Mapping[str, Any], *, user_token: str | None = None
+        self,
+        resources: Resources,
+        send: Mapping[str, Any],
+        *,
+        user_token: str | None = None,
+        may_repeat: bool = True,
     ) -> dict[str, Any]:
         """Call Meta, at most a few times where that is certainly safe; return the result for finish_sends.
 
@@ -108,11 +116,12 @@ class Sender:
                 if other is not None:
                     is_other_form_tried = True
                     body = {**body, "to": other}
+                    await asyncio.sleep(PERMIT_SECONDS)
                     continue
-                verdict = decide(error, attempts=attempts, tries=tries)
+                verdict = decide(error, attempts=attempts, tries=tries if may_repeat else ATTEMPTS_AT_ONCE)
                 if verdict.outcome != "again":
                     return to_result(verdict, send) | _timing(started)
-                await asyncio.sleep(verdict.seconds)
+                await asyncio.sleep(PERMIT_SECONDS + verdict.seconds)
                 continue
             accepted = read_acceptance(answer)
             if accepted is None:
@@ -178,7 +187,7 @@ async def finish_sends(
         reraise=True,
     ):
         with attempt:
-            messages: list[dict[str, Any]] = await resources.database.as_service().rpc("finish_sends", params)
+            messages: list[dict[str, Any]] = await resources.database.call_rpc("finish_sends", params)
             return messages
     raise AssertionError("tenacity returns or raises")  # pragma: no cover - for the type checker
 

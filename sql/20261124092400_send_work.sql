@@ -3,7 +3,8 @@
 -- Claims up to `wanted` waiting messages of each connected number for a minute. What the worker gets is only
 -- reserved: before a send it must start it. Also puts in order what killed workers left.
 -- Answers {claimed: [send + {lease_token, attempts}], next_seconds}: when the next one is due, null if none waits.
-create function public.claim_sends(wanted integer default 100) returns jsonb
+-- Numbers in `except_for` are left alone: the worker has enough of theirs.
+create function public.claim_sends(wanted integer default 100, except_for uuid[] default '{}') returns jsonb
 language plpgsql volatile
 set search_path = ''
 as $$
@@ -26,7 +27,7 @@ begin
     due as (
         select d.message_id
         from numbers as n
-        join public.whatsapp_integrations as i on i.id = n.integration_id and i.status = 'connected'
+        join public.whatsapp_integrations as i on i.id = n.integration_id and i.status = 'connected' and i.id <> all (except_for)
         cross join lateral (
             select q.message_id from public.send_queue as q
             where q.integration_id = n.integration_id and q.lease_until is null and q.run_at <= clock_timestamp()
@@ -58,7 +59,7 @@ begin
         select greatest(0, extract(epoch from min(q.run_at) - clock_timestamp()))
         from public.send_queue as q
         join public.whatsapp_integrations as i on i.id = q.integration_id and i.status = 'connected'
-        where q.lease_until is null
+        where q.lease_until is null and i.id <> all (except_for)
     ));
 end
 $$;

@@ -68,7 +68,7 @@ def read_message(content: dict[str, Any]) -> Outgoing:
 
 
 def read_item(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what the database takes; raise `InvalidBody`, which names each field, or `InvalidPhoneNumber`."""
+    """Return what the database takes; raise `InvalidBody` with each wrong field, or `InvalidPhoneNumber`."""
     message = read_message(content)
     try:
         return message.to_item()

@@ -71,46 +71,52 @@ WRONG_API_KEY = re.compile(r"(?i)invalid api key|no api key|unregistered api key
 
 
 class Database:
-    """One Supabase project, over one pool of connections."""
+    """One Supabase project, over one pool of connections.
+
+    A function that never acts for a user needs no publishable key, one that only does needs no secret key:
+    either is missed when it is first used.
+    """
 
     def __init__(
         self,
         supabase_url: str,
-        publishable_key: str,
-        secret_key: str,
+        publishable_key: str | None,
+        secret_key: str | None,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._rest_url = f"{supabase_url.rstrip('/')}/rest/v1"
-        self._publishable_key = publishable_key
-        self._secret_key = secret_key
+        self._keys = {"SUPABASE_PUBLISHABLE_KEY": publishable_key, "SUPABASE_SECRET_KEY": secret_key}
         self._transport = transport
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
-        transport = _Translating(self._transport or open_transport(), self._secret_key)
+        transport = _Translating(self._transport or open_transport(), self._keys["SUPABASE_SECRET_KEY"])
         return open_client(transport, read_seconds=READ_SECONDS)
 
     def as_user(self, token: str) -> Session:
         """Act as the user whose token this is: policies decide what is seen and changed."""
-        return Session(self._rest_url, self._client, _headers(self._publishable_key, token))
+        return Session(self._rest_url, self._client, self._headers(token))
 
     def as_service(self) -> Session:
         """Act past every policy; only after the user's own right was proven, or where there is no user."""
-        return Session(self._rest_url, self._client, _headers(self._secret_key, self._secret_key))
+        return Session(self._rest_url, self._client, self._headers(None))
 
     async def call_rpc(self, name: str, params: Mapping[str, object], *, token: str | None = None) -> Any:
         """Call a function of the database without loading supabase-py, as the user or as the service.
 
         Returns the decoded answer, None for an empty one.
         """
-        headers = (
-            _headers(self._secret_key, self._secret_key)
-            if token is None
-            else _headers(self._publishable_key, token)
-        )
-        response = await self._client.post(f"{self._rest_url}/rpc/{name}", json=dict(params), headers=headers)
-        return _decode(response)
+        url = f"{self._rest_url}/rpc/{name}"
+        return _decode(await self._client.post(url, json=dict(params), headers=self._headers(token)))
+
+    def _headers(self, token: str | None) -> dict[str, str]:
+        name = "SUPABASE_SECRET_KEY" if token is None else "SUPABASE_PUBLISHABLE_KEY"
+        key = self._keys[name]
+        if key is None:
+            raise Misconfigured(missing=[name])
+        # The gateway takes a secret key as a bearer token only beside itself.
+        return {"apikey": key, "Authorization": f"Bearer {key if token is None else token}"}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -155,7 +161,7 @@ class Session:
 class _Translating(httpx.AsyncBaseTransport):
     """Passes answers on, and raises our own error for every other outcome."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, secret_key: str) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, secret_key: str | None) -> None:
         self._transport = transport
         self._as_service = f"Bearer {secret_key}"
 
@@ -245,10 +251,6 @@ def _is_passing(status: int, state: str) -> bool:
 def _wrong_key(*, is_service: bool) -> Misconfigured:
     name = "SUPABASE_SECRET_KEY" if is_service else "SUPABASE_PUBLISHABLE_KEY"
     return Misconfigured(problems={name: f"{name} is not a key of the project at SUPABASE_URL."})
-
-
-def _headers(api_key: str, token: str) -> dict[str, str]:
-    return {"apikey": api_key, "Authorization": f"Bearer {token}"}
 
 
 def _decode(response: httpx.Response) -> Any:

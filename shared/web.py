@@ -93,7 +93,9 @@ class Resources:
 
         settings = self.settings
         return Database(
-            settings.supabase_url, settings.supabase_publishable_key, settings.supabase_secret_key
+            settings.supabase_url,
+            settings.supabase_publishable_key if settings.has("SUPABASE_PUBLISHABLE_KEY") else None,
+            settings.supabase_secret_key if settings.has("SUPABASE_SECRET_KEY") else None,
         )
 
     @cached_property

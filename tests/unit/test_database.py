@@ -275,6 +275,19 @@ async def test_the_service_acts_with_the_secret_key() -> None:
         assert (headers["apikey"], headers["authorization"]) == (SECRET, f"Bearer {SECRET}")
 
 
+async def test_a_key_that_is_not_set_is_missed_when_it_is_used_and_not_before() -> None:
+    transport = httpx.ASGITransport(Postgrest().app)
+    for_service = Database("http://supabase.test", None, SECRET, transport=transport)
+    for_users = Database("http://supabase.test", PUBLISHABLE, None, transport=transport)
+
+    assert await for_service.call_rpc("echo", {"a": 1}) == {"a": 1}
+    assert await for_users.as_user("t").rpc("echo", {"a": 1}) == {"a": 1}
+    with pytest.raises(Misconfigured, match="SUPABASE_PUBLISHABLE_KEY"):
+        for_service.as_user("t")
+    with pytest.raises(Misconfigured, match="SUPABASE_SECRET_KEY"):
+        for_users.as_service()
+
+
 async def test_two_callers_share_connections_and_nothing_else() -> None:
     postgrest = Postgrest()
     database = postgrest.database()

@@ -100,6 +100,23 @@ def functions_service(settings: Settings, variables: Mapping[str, str]) -> Servi
     )
 
 
+def worker_service(variables: Mapping[str, str]) -> Service:
+    """What nobody waits for: queued messages, attachments, bots, events of organizations, upkeep."""
+    known = {name: text for name, text in variables.items() if name != "DATABASE_URL"}
+    return Service(
+        name="worker",
+        command=[sys.executable, "-m", "functions.worker"],
+        environ=_surroundings() | known,
+        is_healthy=_is_taken_for_granted,
+        address="no address: it asks the database for work",
+    )
+
+
+async def _is_taken_for_granted() -> bool:
+    # It serves nobody. If it ends, the supervisor sees it.
+    return True
+
+
 async def found_platform(settings: Settings) -> dict[str, str]:
     """Give the platform its own WABA, number and token in the simulated world, and return their variables."""
     names = {

@@ -121,6 +121,9 @@ class Supervisor:
             await self._run(services.graph_service(settings))
             variables |= await services.found_platform(settings)
         await self._run(services.functions_service(settings, variables))
+        # Tests that kill workers start their own.
+        if self.environ.get("LOCAL_WORKER", "on") != "off":
+            await self._run(services.worker_service(variables))
         dotenv.write(self.folder / "env", variables)
 
     async def _prepare(self, supabase: Service) -> None:

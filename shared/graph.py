@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from shared.errors import AppError, MetaUnavailable, OutcomeUnknown
 from shared.signatures import appsecret_proof
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from tenacity import RetryCallState
 
@@ -37,6 +38,8 @@ USAGE_HEADERS = ("x-business-use-case-usage", "x-app-usage")
 USAGE_KEYS = ("call_count", "total_cputime", "total_time")
 VERSION_WARNING = "x-ad-api-version-warning"
 PATH = re.compile(r"/?(?!\.)[A-Za-z0-9_.-]+(/(?!\.)[A-Za-z0-9_.-]+)*")
+# Where Meta keeps attachments: lookaside.fbsbx.com today.
+MEDIA_HOSTS = (".fbsbx.com", ".facebook.com", ".fbcdn.net", ".whatsapp.net", ".whatsapp.com")
 # Meta is busy, and says so; a read may be asked again.
 PASSING_CODES = frozenset({1, 2, 131000, 131016, 133004, 2494100})
 # These happen before a single byte is sent; everything else may have reached Meta.
@@ -174,6 +177,9 @@ class GraphClient:
         self._transport = transport
         self._read_seconds = read_seconds
         self._is_warned = False
+        # What the last answer told of Meta itself: the version that served it, and Meta's clock.
+        self.served_version: str | None = None
+        self.last_date: str | None = None
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
@@ -269,6 +275,38 @@ class GraphClient:
         except httpx.HTTPError as error:
             raise GraphUnreachable(request_written=True, reason=type(error).__name__) from None
 
+    @asynccontextmanager
+    async def download(self, url: str, *, token: str) -> AsyncIterator[httpx.Response]:
+        """Open a media URL, whose bytes need the token too; raise ValueError for one that is not Meta's.
+
+        The answer's status is the caller's to read: a URL that is too old is a 404.
+        """
+        if not self.is_media_url(url):
+            raise ValueError("The token goes to Meta's own hosts only.")
+        request = self._client.build_request("GET", url, headers={"Authorization": f"Bearer {token}"})
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        except NEVER_WRITTEN as error:
+            raise GraphUnreachable(request_written=False, reason=type(error).__name__) from None
+        except httpx.HTTPError as error:
+            raise GraphUnreachable(request_written=True, reason=type(error).__name__) from None
+
+    def is_media_url(self, url: str) -> bool:
+        """Tell whether an address is one of Meta's, or of what stands in for it."""
+        try:
+            given, own = httpx.URL(url), httpx.URL(self.base_url)
+        except httpx.InvalidURL:
+            return False
+        if given.userinfo:
+            return False
+        if (given.scheme, given.host, given.port) == (own.scheme, own.host, own.port):
+            return True
+        return given.scheme == "https" and given.port is None and given.host.endswith(MEDIA_HOSTS)
+
     def _url(self, path: str) -> str:
         # An id that somebody pasted must not lead anywhere else.
         if not PATH.fullmatch(path):
@@ -276,6 +314,8 @@ class GraphClient:
         return f"{self.base_url}/{self.version}/{path.lstrip('/')}"
 
     def _warn_of_version(self, response: httpx.Response) -> None:
+        self.served_version = response.headers.get("facebook-api-version", self.served_version)
+        self.last_date = response.headers.get("date", self.last_date)
         if VERSION_WARNING in response.headers and not self._is_warned:
             self._is_warned = True
             served = response.headers.get("facebook-api-version")

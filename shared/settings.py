@@ -206,6 +206,16 @@ class Settings:
         return Secret(self.read("CRON_SECRET"))
 
     @property
+    def media_folder(self) -> str:
+        """Where attachments are kept on a machine without Supabase Storage."""
+        return str(self.read("MEDIA_FOLDER"))
+
+    @property
+    def allows_loopback_endpoints(self) -> bool:
+        """Whether organizations' endpoints may be on this machine itself: the local stack's are."""
+        return bool(self.read("ALLOW_LOOPBACK_ENDPOINTS"))
+
+    @property
     def log_level(self) -> str:
         """The lowest level that is written."""
         return str(self.read("LOG_LEVEL"))
@@ -329,6 +339,12 @@ def _read_level(text: str) -> str:
     return text.lower()
 
 
+def _read_switch(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError("must be true or false.")
+    return text.lower() == "true"
+
+
 def _read_template_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]{1,512}", text):
         raise ValueError("must be a template's name: small letters, digits and _.")
@@ -403,5 +419,7 @@ VARIABLES: Mapping[str, Variable] = {
     "DASHBOARD_URL": Variable(read=_read_url),
     "WEBHOOK_QUEUE_URL": Variable(read=_read_url),
     "CRON_SECRET": Variable(read=_read_cron_secret, is_secret=True),
+    "MEDIA_FOLDER": Variable(read=_read_text),
+    "ALLOW_LOOPBACK_ENDPOINTS": Variable(read=_read_switch, default="false"),
     "LOG_LEVEL": Variable(read=_read_level, default="info"),
 }

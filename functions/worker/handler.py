@@ -1,10 +1,12 @@
-"""Works off the queue wherever the project is deployed.
+"""Does what nobody waits for, wherever the project is deployed.
 
-Lambda   `handler`, on a schedule: works for as long as the invocation may last, leaves the rest to the next
-Vercel   GET or POST /, by the cron with its secret: the same
+Lambda   `handler`: SQS brings deliveries and wake-ups, a schedule brings the rest; failed messages are named
+Vercel   GET or POST /, by the cron with its secret
 local    `python -m functions.worker`: a loop until it is stopped
 
-No path is for the public: whoever calls proves to be the scheduler with CRON_SECRET.
+A wake-up is a hint: whatever woke it, a worker does all that is due, for as long as the invocation may last,
+and leaves the rest to the next. No path is for the public: whoever calls proves to be the scheduler with
+CRON_SECRET.
 https://vercel.com/docs/cron-jobs/manage-cron-jobs
 """
 
@@ -14,12 +16,14 @@ import asyncio
 import hmac
 from typing import TYPE_CHECKING, Any
 
+from mangum import Mangum
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from functions.worker.send_queue import SendQueue
+from functions.worker.queued_deliveries import is_from_queue, store_records
+from functions.worker.shift import Shift
+from shared import log
 from shared.errors import InvalidToken
-from shared.sender import Sender
 from shared.web import Resources, bearer_token, create_app, resources
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_PUBLISHABLE_KEY", "ENCRYPTION_KEYS")
 # Shorter than the least that a platform allows; the next run takes over.
 RUN_SECONDS = 45.0
+# SQS holds the batch until the invocation ends: what it woke us for is done soon, or by the schedule.
+QUEUE_RUN_SECONDS = 15.0
 # What an invocation needs to end what is on its way.
 ENDING_SECONDS = 12.0
 
@@ -46,28 +52,51 @@ def create(
 
 
 async def run_by_cron(request: Request) -> Response:
-    """Work off what is due, for the platform's scheduler alone."""
+    """Do what is due, for the platform's scheduler alone."""
     secret = resources(request).settings.cron_secret
     if not hmac.compare_digest(bearer_token(request).encode(), secret.encode()):
         raise InvalidToken
-    sent = await SendQueue(resources(request), Sender()).run(seconds=RUN_SECONDS, is_patient=False)
-    return JSONResponse({"sent": sent})
+    report = await Shift(resources(request)).run(seconds=RUN_SECONDS, is_patient=False)
+    return JSONResponse(report.to_json())
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Work off what is due in one invocation of Lambda's."""
-    del event
-    seconds = max(1.0, context.get_remaining_time_in_millis() / 1000 - ENDING_SECONDS)
-    return {"sent": asyncio.run(_run(min(seconds, RUN_SECONDS)))}
+def create_handler(
+    environ: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
+) -> LambdaHandler:
+    """Make Lambda's entry."""
+    return LambdaHandler(environ, transport)
 
 
-async def _run(seconds: float) -> int:
-    # Connections belong to this invocation's event loop.
-    own = Resources(None, NEED, None)
-    try:
-        return await SendQueue(own, Sender()).run(seconds=seconds, is_patient=False)
-    finally:
-        await own.close()
+class LambdaHandler:
+    """Answers whatever invokes the function: a queue, a schedule, or its URL."""
+
+    def __init__(self, environ: Mapping[str, str] | None, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._environ = environ
+        self._transport = transport
+        self._web = Mangum(create(environ, transport), lifespan="off")
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one invocation."""
+        if "requestContext" in event:
+            return dict(self._web(event, context))
+        seconds = max(1.0, context.get_remaining_time_in_millis() / 1000 - ENDING_SECONDS)
+        request_id = getattr(context, "aws_request_id", None)
+        with log.context(function="whatsapp-worker", request_id=request_id):
+            return asyncio.run(self._answer(event, seconds))
+
+    async def _answer(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        # Connections belong to this invocation's event loop.
+        own = Resources(self._environ, NEED, self._transport)
+        try:
+            if not is_from_queue(event):
+                return (await Shift(own).run(seconds=min(seconds, RUN_SECONDS), is_patient=False)).to_json()
+            failed = await store_records(own, event["Records"])
+            if len(failed) < len(event["Records"]):
+                await Shift(own).run(seconds=min(seconds, QUEUE_RUN_SECONDS), is_patient=False)
+            return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+        finally:
+            await own.close()
 
 
 app = create()
+handler = create_handler()

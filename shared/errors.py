@@ -24,7 +24,8 @@ AppError                        500 unexpected
 │   ├── UnknownPath             404 unknown_path
 │   ├── IntegrationNotFound     404 integration_not_found
 │   ├── ChatNotFound            404 chat_not_found
-│   └── MessageNotFound         404 message_not_found
+│   ├── MessageNotFound         404 message_not_found
+│   └── MediaNotStored          404 media_not_stored
 ├── MethodNotAllowed            405 method_not_allowed
 ├── Conflict                    409 conflict
 │   ├── NumberTaken             409 number_taken
@@ -36,7 +37,8 @@ AppError                        500 unexpected
 │   ├── NumberChoiceRequired    409 number_choice_required
 │   ├── NotConnected            409 not_connected
 │   ├── WindowClosed            409 window_closed
-│   └── IdempotencyMismatch     409 idempotency_mismatch
+│   ├── IdempotencyMismatch     409 idempotency_mismatch
+│   └── MediaPending            409 media_pending
 ├── TooLarge                    413 too_large
 ├── TooManyRequests             429 too_many_requests
 │   ├── ResendTooEarly          429 resend_too_early
@@ -416,6 +418,16 @@ class MessageNotFound(NotFound):
     )
 
 
+class MediaNotStored(NotFound):
+    """The attachment could not be fetched, or was not what Meta said it was; its row says why."""
+
+    code = "media_not_stored"
+    sentences = _say(
+        "This attachment could not be fetched from WhatsApp. Ask the customer to send it again.",
+        "No se pudo obtener este archivo de WhatsApp. Pide al cliente que lo envíe de nuevo.",
+    )
+
+
 class MethodNotAllowed(AppError):
     """The path is right, the method is not; `allowed` becomes the Allow header."""
 
@@ -547,6 +559,17 @@ class IdempotencyMismatch(Conflict):
     sentences = _say(
         "This Idempotency-Key was already used for a different request.",
         "Esta Idempotency-Key ya se usó para otra solicitud distinta.",
+    )
+
+
+class MediaPending(Conflict):
+    """The attachment is still on its way from Meta."""
+
+    code = "media_pending"
+    retryable = True
+    sentences = _say(
+        "This attachment is still being fetched. Try again in a few seconds.",
+        "Este archivo todavía se está descargando. Inténtalo de nuevo en unos segundos.",
     )
 
 

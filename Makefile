@@ -1,5 +1,8 @@
 # Python ≥ 3.11 and make are all that a machine must have; `make setup` brings the rest.
-PYTHON ?= $(shell command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done), \
+	$(error Python 3.11 or newer is needed. Debian and Ubuntu: sudo apt install python3 python3-venv. \
+	Or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3))
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
@@ -9,7 +12,7 @@ help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the project needs into .venv and node_modules (the other targets do it by themselves)
-	@$(PYTHON) local/setup.py
+	@$(PYTHON) local/setup.py $(if $(filter file,$(origin PYTHON)),,--this-python)
 
 demo: setup ## Start everything, play the story, and stay up until Ctrl-C
 	@$(RUN) -m local.story --stay

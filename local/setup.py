@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -29,37 +28,21 @@ PYTHON_LOCK = ROOT / "requirements.lock"
 NODE_LOCK = ROOT / "package-lock.json"
 NODE_MODULES = ROOT / "node_modules"
 OLDEST = (3, 11)
-NEWER_NAMES = ("python3.13", "python3.12", "python3.11", "python3.14")
 
 
 def main() -> None:
     """Bring `.venv` and `node_modules` up to date with the two locks."""
     if sys.version_info < OLDEST:
-        _hand_over_to_newer_python()
+        _give_up(
+            f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.",
+            "Name another: `make setup PYTHON=/path/to/python3`.",
+        )
     with _one_at_a_time():
         began = time.monotonic()
-        changed = _set_up_python()
+        changed = _set_up_python(insists="--this-python" in sys.argv)
         changed = _set_up_node() or changed
     if changed:
         _say(f"ready after {time.monotonic() - began:.0f} s")
-
-
-def _hand_over_to_newer_python() -> NoReturn:
-    """Start this script again under a newer Python of this machine, or say what is missing."""
-    for name in NEWER_NAMES:
-        python = shutil.which(name)
-        if python and _can_start(python):
-            os.execv(python, [python, *sys.argv])  # noqa: S606 # no shell is the point
-    _give_up(
-        f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.",
-        "Install one (Debian and Ubuntu: `sudo apt install python3 python3-venv`), "
-        "or name it: `make setup PYTHON=/path/to/python3`.",
-    )
-
-
-def _can_start(python: str) -> bool:
-    # A version manager's shim may be there for a version that is not.
-    return subprocess.run([python, "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @contextlib.contextmanager
@@ -73,19 +56,19 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _set_up_python() -> bool:
+def _set_up_python(*, insists: bool) -> bool:
+    """Make the virtual environment, or bring it up to the lock; with `insists` it must be of this Python."""
     stamp = VENV / ".set-up"
-    wanted = _fingerprint(PYTHON_LOCK.read_bytes(), sys.version.encode(), str(VENV).encode())
-    if _is_current(stamp, wanted) and VENV_PYTHON.exists():
+    wanted, locked = f"{sys.version.split()[0]} in {VENV}", _fingerprint(PYTHON_LOCK.read_bytes())
+    made, packages, *_ = [*_read_lines(stamp), "", ""]
+    # A moved environment's programs still name the old place.
+    is_right = made == wanted or (made.endswith(f" in {VENV}") and not insists)
+    if not (is_right and _can_start(VENV_PYTHON)):
+        _make_venv()
+        made = wanted
+    elif packages == locked:
         return False
-    if importlib.util.find_spec("ensurepip") is None:
-        _give_up(
-            "This Python cannot make virtual environments: its venv module is not whole.",
-            f"Debian and Ubuntu: `sudo apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv`; "
-            "or use another Python: `make setup PYTHON=/path/to/python3`.",
-        )
-    _say(f"Python packages: making .venv with Python {sys.version.split()[0]}")
-    _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "The virtual environment could not be made.")
+    stamp.write_text(f"{made}\n", "utf-8")
     _run(
         [
             *(str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"),
@@ -94,15 +77,33 @@ def _set_up_python() -> bool:
         "The Python packages could not be installed.",
         show=_PipProgress(total=PYTHON_LOCK.read_text("utf-8").count("==")),
     )
-    stamp.write_text(wanted, "utf-8")
+    stamp.write_text(f"{made}\n{locked}\n", "utf-8")
     return True
+
+
+def _make_venv() -> None:
+    if importlib.util.find_spec("ensurepip") is None:
+        _give_up(
+            "This Python cannot make virtual environments: its venv module is not whole.",
+            f"Debian and Ubuntu: `sudo apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv`; "
+            "or use another Python: `make setup PYTHON=/path/to/python3`.",
+        )
+    _say(f"Python packages: making .venv with Python {sys.version.split()[0]}")
+    _run([sys.executable, "-m", "venv", "--clear", str(VENV)], "The virtual environment could not be made.")
+
+
+def _can_start(python: Path) -> bool:
+    try:
+        return subprocess.run([str(python), "-c", ""], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _set_up_node() -> bool:
     node, npm = _find_node()
     stamp = NODE_MODULES / ".set-up"
     wanted = _fingerprint(NODE_LOCK.read_bytes(), (ROOT / "package.json").read_bytes(), str(node).encode())
-    if _is_current(stamp, wanted):
+    if _read_lines(stamp) == [wanted]:
         return False
     _say("Node packages: installing into node_modules")
     # npm starts `node` by name: the one beside it must come first.
@@ -171,11 +172,11 @@ def _fingerprint(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def _is_current(stamp: Path, wanted: str) -> bool:
+def _read_lines(path: Path) -> list[str]:
     try:
-        return stamp.read_text("utf-8") == wanted
+        return path.read_text("utf-8").splitlines()
     except OSError:
-        return False
+        return []
 
 
 def _say(sentence: str) -> None:
@@ -188,4 +189,7 @@ def _give_up(problem: str, cure: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        _give_up("Interrupted.", "`make setup` begins again from here.")

@@ -50,16 +50,15 @@ class Stack:
 
 
 def find(folder: Path = FOLDER) -> Stack | None:
-    """Find the stack that is up in a folder."""
-    if not folder.is_dir():
-        return None
-    with held(folder) as is_ours:
-        if is_ours:
-            return None
-    try:
-        return Stack(folder, dotenv.read(folder / "env"))
-    except FileNotFoundError:
-        return None
+    """Find the stack that is up in a folder; one that is starting is waited for, one that ends is none."""
+    while folder.is_dir():
+        with held(folder) as is_ours:
+            if is_ours:
+                return None
+        with contextlib.suppress(FileNotFoundError):
+            return Stack(folder, dotenv.read(folder / "env"))
+        time.sleep(0.1)
+    return None
 
 
 def start(
@@ -86,11 +85,17 @@ def start(
         )
         os.close(writing)
         lines = []
-        for line in told:
-            if line.rstrip("\n") == READY:
-                return Stack(folder, dotenv.read(folder / "env"), process)
-            lines.append(line)
-            tell(line.rstrip("\n"))
+        try:
+            for line in told:
+                if line.rstrip("\n") == READY:
+                    return Stack(folder, dotenv.read(folder / "env"), process)
+                lines.append(line)
+                tell(line.rstrip("\n"))
+        except BaseException:
+            # A Ctrl-C above all: it does not reach the supervisor's own session.
+            process.terminate()
+            process.wait()
+            raise
     process.wait()
     raise StackFailed("".join(lines) + (folder / "supervisor.log").read_text("utf-8", "replace"))
 

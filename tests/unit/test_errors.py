@@ -22,7 +22,8 @@ from shared.errors import (
 )
 
 TREE = list(dict.fromkeys(walk()))
-TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
+ROOT = Path(__file__).parents[2]
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 DRAWN = re.compile(r"^(?P<indent>[│├└─ ]*)(?P<name>[A-Z]\w+) +(?P<status>\d{3}) (?P<code>\w+)$", re.MULTILINE)
 
 
@@ -160,3 +161,14 @@ def test_a_code_finds_its_class_and_a_foreign_one_finds_nothing() -> None:
     assert find_by_code("number_taken") is NumberTaken
     assert find_by_code("no_such_code") is None
     assert find_by_code(None) is None
+
+
+def test_every_code_that_sql_raises_is_one_of_ours() -> None:
+    raised = {
+        code
+        for file in (ROOT / "sql").glob("*.sql")
+        for code in re.findall(r"\bdetail\s*=\s*'(\w+)'", file.read_text())
+    }
+
+    assert raised
+    assert {code for code in raised if find_by_code(code) is None} == set()

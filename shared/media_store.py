@@ -18,7 +18,7 @@ import httpx
 from shared import log
 from shared.connections import open_client
 from shared.errors import NotFound, Unavailable
-from shared.media import BUCKET, MediaRefused, safe_type
+from shared.media import BUCKET, MediaRefused, clean_filename, safe_type
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ class MediaStore(Protocol):
     def read(self, path: str, first: int, last: int) -> AsyncIterator[bytes]:
         """Return the bytes from the first to the last, both included."""
 
-    async def sign(self, path: str, *, seconds: int) -> str | None:
+    async def sign(self, path: str, *, seconds: int, download_as: str | None = None) -> str | None:
         """Return an address for whoever has it, or None where there are none."""
 
 
@@ -112,14 +112,16 @@ class StorageStore:
                 if left == 0:
                     return
 
-    async def sign(self, path: str, *, seconds: int) -> str | None:
+    async def sign(self, path: str, *, seconds: int, download_as: str | None = None) -> str | None:
         """Ask Storage for an address that ends by itself."""
         async with self._client() as client:
             url = f"{self._url}/object/sign/{BUCKET}/{quote(path)}"
             response = await client.post(url, json={"expiresIn": seconds}, headers=self._headers)
         _check(response)
         signed = str(response.json().get("signedURL") or "")
-        return f"{self._url}{signed.removeprefix('/storage/v1')}" if signed.startswith("/") else signed
+        address = f"{self._url}{signed.removeprefix('/storage/v1')}" if signed.startswith("/") else signed
+        name = clean_filename(download_as)
+        return f"{address}&download={quote(name, safe='')}" if name else address
 
 
 class FolderStore:
@@ -160,9 +162,9 @@ class FolderStore:
         except FileNotFoundError:
             raise NotFound from None
 
-    async def sign(self, path: str, *, seconds: int) -> str | None:
+    async def sign(self, path: str, *, seconds: int, download_as: str | None = None) -> str | None:
         """Have none to give: nobody serves this folder."""
-        del path, seconds
+        del path, seconds, download_as
         return None
 
 

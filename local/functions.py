@@ -3,7 +3,7 @@
 A folder `functions/<name>` with a `handler.py` answers at `/functions/v1/whatsapp-<name>`; it is found, not
 listed here. The webhook answers at `/api/webhooks/whatsapp` too, the path that Vercel gives it.
 
-GET  /         a page about this stack, for the developer
+GET  /         the dashboard; where it is not built, a page about this stack, for the developer
 GET  /health   whether the functions could be loaded
 """
 
@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
+from local.dashboard import Dashboard
 from local.programs import ROOT
 from local.settings import HOST
 
@@ -75,7 +76,13 @@ def create(environ: Mapping[str, str]) -> Functions:
     async def show_health(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok", "functions": list(apps)})
 
-    return Functions(apps, Starlette(routes=[Route("/", show_page), Route("/health", show_health)]))
+    async def refuse(_request: Request, _error: Exception) -> JSONResponse:
+        message = f"There is no function at this path. There are {', '.join(apps)}."
+        error = {"code": "not_found", "message": message, "retryable": False, "help": "not_found"}
+        return JSONResponse({"error": error}, 404)
+
+    routes = [Route("/", show_page), Route("/health", show_health)]
+    return Functions(apps, Starlette(routes=routes, exception_handlers={404: refuse}))
 
 
 def _page(names: list[str], environ: Mapping[str, str]) -> str:
@@ -99,7 +106,7 @@ def _page(names: list[str], environ: Mapping[str, str]) -> str:
   code {{ background: #eee; padding: .1em .3em }}
 </style>
 <h1>The local stack is up</h1>
-<p>There is no dashboard at this address yet: this page stands in its place.</p>
+<p>The dashboard is not built: <code>make setup</code> does it. This page stands in its place.</p>
 <table>{table}</table>
 <ul>
   <li>Keys and addresses are in <code>.local/env</code>, logs in <code>.local/logs</code>.

@@ -101,7 +101,7 @@ def functions_service(settings: Settings, variables: Mapping[str, str]) -> Servi
 
 
 def worker_service(variables: Mapping[str, str]) -> Service:
-    """What nobody waits for: queued messages, attachments, bots, events of organizations, upkeep."""
+    """Do what nobody waits for: queued messages, attachments, bots, events of organizations, upkeep."""
     known = {name: text for name, text in variables.items() if name != "DATABASE_URL"}
     return Service(
         name="worker",

@@ -481,3 +481,59 @@ async def test_connections_are_kept_and_closed_at_the_end() -> None:
     await graph.close()
 
     assert pool.is_closed
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/attachment",
+        "https://fbsbx.com.evil.example/",
+        "https://evilfbsbx.com/",
+        "http://lookaside.fbsbx.com/",
+        "https://lookaside.fbsbx.com:8443/",
+        "https://lookaside.fbsbx.com@evil.example/",
+        "https://user:pw@lookaside.fbsbx.com/",
+        "http://graph.test/",
+        "https://graph.test:444/",
+        "file:///etc/passwd",
+        "//lookaside.fbsbx.com/",
+        "not an address",
+        "",
+        "https://[",
+    ],
+)
+async def test_the_token_goes_to_no_host_but_metas(url: str) -> None:
+    meta = Meta(ok())
+
+    with pytest.raises(ValueError, match="Meta's own hosts"):
+        async with client(meta).download(url, token=TOKEN):
+            pass
+
+    assert meta.requests == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1&hash=x", "https://graph.test/media/1"],
+)
+async def test_an_attachment_is_read_with_the_token(url: str) -> None:
+    meta = Meta(httpx.Response(200, content=b"bytes"))
+
+    async with client(meta).download(url, token=TOKEN) as response:
+        content = await response.aread()
+
+    assert content == b"bytes"
+    assert meta.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize(
+    "fault, written",
+    [(httpx.ConnectError("x"), False), (httpx.ReadTimeout("x"), True)],
+    ids=["connect", "read"],
+)
+async def test_an_attachment_that_cannot_be_read_is_unreachable(fault: Exception, written: bool) -> None:
+    with pytest.raises(GraphUnreachable) as caught:
+        async with client(Meta(fault)).download("https://lookaside.fbsbx.com/x", token=TOKEN):
+            pass
+
+    assert caught.value.request_written is written

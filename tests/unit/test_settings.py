@@ -101,6 +101,9 @@ def test_an_empty_variable_is_a_missing_one(name: str, text: str | None) -> None
         ("ALLOWED_ORIGINS", "app.example.com", "https://"),
         ("ALLOWED_ORIGINS", "http://app.example.com", "only for this machine"),
         ("CRON_SECRET", "short", "at least 16"),
+        ("VERIFICATION_TEMPLATE", "My Template", "small letters"),
+        ("VERIFICATION_SMS", "twilio", "must be sns"),
+        ("ALLOW_LOOPBACK_ENDPOINTS", "perhaps", "true or false"),
         ("LOG_LEVEL", "loud", "debug, info, warning, error"),
     ],
 )  # fmt: skip
@@ -216,6 +219,27 @@ def test_defaults_are_metas_own() -> None:
     assert settings.graph_api_version == "v26.0"
     assert settings.allowed_origins == ()
     assert settings.log_level == "info"
+
+
+def test_optional_parts_are_chosen_by_name() -> None:
+    settings = Settings.from_environ(
+        {"VERIFICATION_SMS": "sns", "MEDIA_FOLDER": "/var/media", "ALLOW_LOOPBACK_ENDPOINTS": "True"}
+    )
+
+    assert settings.verification_template == "verification_code"
+    assert settings.verification_sms == "sns"
+    assert settings.media_folder == "/var/media"
+    assert settings.allows_loopback_endpoints
+    assert not Settings.from_environ({}).allows_loopback_endpoints
+
+
+def test_what_one_path_alone_needs_is_demanded_there() -> None:
+    settings = Settings.from_environ({"DASHBOARD_URL": "https://app.example.com"})
+
+    assert settings.demand("DASHBOARD_URL") is settings
+    with pytest.raises(Misconfigured) as caught:
+        settings.demand("DASHBOARD_URL", "WHATSAPP_CONFIG_ID", "CRON_SECRET")
+    assert caught.value.missing == ("WHATSAPP_CONFIG_ID", "CRON_SECRET")
 
 
 def test_addresses_are_brought_into_one_form() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.signatures import appsecret_proof, is_signed, sign
+from shared.signatures import appsecret_proof, has_form, is_signed, sign
 
 SECRET = "test_app_secret"
 BODY = b'{"object":"whatsapp_business_account","entry":[]}'
@@ -82,6 +82,13 @@ def test_what_we_sign_is_accepted_and_one_changed_digit_is_not(
 
     assert is_signed(body, header, [secret])
     assert not is_signed(body, changed, [secret])
+
+
+@pytest.mark.parametrize(
+    "header, answer", [(None, False), ("", False), ("\ud800", False), (GOOD[:-1], False), (GOOD, True)]
+)
+def test_what_cannot_be_a_signature_is_known_before_a_body_is_read(header: str | None, answer: bool) -> None:
+    assert has_form(header) is answer
 
 
 def test_the_proof_of_the_app_secret_is_the_hmac_of_the_token() -> None:

@@ -115,7 +115,7 @@ CODES: dict[int, Entry] = {
     200: Entry(title="You do not have permission to access this field", http_status=FORBIDDEN),
     368: Entry(
         title="Temporarily blocked for policies violations",
-        details="The WhatsApp Business Account has been restricted or disabled for violating a platform policy.",
+        details="The WhatsApp Business Account has been restricted or disabled for violating a policy.",
         http_status=FORBIDDEN,
     ),
     613: Entry(title="Calls to this api have exceeded the rate limit.", http_status=429),
@@ -123,7 +123,8 @@ CODES: dict[int, Entry] = {
     80007: Entry(
         title=(
             "There have been too many calls to this WhatsApp Business account. Wait a bit and try again. "
-            "For more info, please refer to https://developers.facebook.com/docs/graph-api/overview/rate-limiting."
+            "For more info, please refer to "
+            "https://developers.facebook.com/docs/graph-api/overview/rate-limiting."
         ),
         is_transient=True,
         is_bare=True,
@@ -174,7 +175,7 @@ CODES: dict[int, Entry] = {
     ),
     131031: Entry(
         title="Business Account locked",
-        details="The WhatsApp Business Account has been restricted or disabled, or a data point does not match.",
+        details="The WhatsApp Business Account is restricted or disabled, or a data point does not match.",
         http_status=FORBIDDEN,
     ),
     131036: Entry(
@@ -187,7 +188,7 @@ CODES: dict[int, Entry] = {
     ),
     131042: Entry(
         title="Business eligibility payment issue",
-        details="Message failed to send because there were one or more errors related to your payment method.",
+        details="Message failed to send because of one or more errors related to your payment method.",
     ),
     131044: Entry(title="Business eligibility payment issue", details="Payment is needed for calls."),
     131045: Entry(
@@ -365,8 +366,8 @@ def unknown_object(method: str, object_id: str) -> GraphError:
     """Build the error for an id that does not exist or may not be seen: Meta does not tell which."""
     return GraphError(
         100,
-        f"Unsupported {method.lower()} request. Object with ID '{object_id}' does not exist, cannot be loaded "
-        "due to missing permissions, or does not support this operation. "
+        f"Unsupported {method.lower()} request. Object with ID '{object_id}' does not exist, cannot be "
+        "loaded due to missing permissions, or does not support this operation. "
         f"Please read the Graph API documentation at {GRAPH_DOCS}",
         kind="GraphMethodException",
         subcode=33,

@@ -224,9 +224,10 @@ class Graph:
 
     def _usage(self, call: Call) -> str:
         percent = limits.usage_percent(self.simulator, call)
+        minutes = limits.minutes_to_regain(self.simulator, call)
         return (
             f'{{"{call.waba_id}":[{{"type":"{call.usage}","call_count":{percent},"total_cputime":1,'
-            f'"total_time":1,"estimated_time_to_regain_access":{limits.minutes_to_regain(self.simulator, call)}}}]}}'
+            f'"total_time":1,"estimated_time_to_regain_access":{minutes}}}]}}'
         )
 
     def _refuse(self, call: Call, error: GraphError) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

@@ -94,9 +94,10 @@ def _recent_calls(simulator: Simulator, call: Call) -> deque[float]:
 def _allowed_calls(simulator: Simulator, waba_id: str) -> int:
     settings = simulator.settings
     is_registered = any(number.is_registered for number in simulator.state.numbers_of(waba_id))
-    return (
-        settings.management_calls_per_hour_registered if is_registered else settings.management_calls_per_hour
-    )
+    allowed = settings.management_calls_per_hour
+    if is_registered:
+        allowed = settings.management_calls_per_hour_registered
+    return max(allowed, 1)
 
 
 def within(times: list[float], now: float, seconds: float) -> list[float]:

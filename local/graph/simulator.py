@@ -292,7 +292,7 @@ class Simulator:
         return waba
 
     def create_number(self, **wanted: Any) -> Number:
-        """Create a number; `registered`, `coexistence`, `throughput` and `test` set several fields at once."""
+        """Create a number; `registered`, `coexistence`, `throughput` and `test` set several fields."""
         is_registered = wanted.pop("registered", True)
         is_coexistence = wanted.pop("coexistence", False)
         throughput = wanted.pop("throughput", None)

@@ -105,6 +105,7 @@ class Number:
     is_pin_enabled: bool = False
     pin: str | None = None
     certificate: str | None = None
+    new_certificate: str | None = None
     last_onboarded_time: float | None = None
     onboarded_at: float = 0.0
     search_visibility: str = "NON_VISIBLE"

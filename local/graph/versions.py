@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 PATTERN = re.compile(r"v(\d+)\.(\d+)\Z")
 
 _ENDS = {
-    "v19.0": datetime(2026, 5, 21, tzinfo=UTC),
-    "v20.0": datetime(2026, 9, 24, tzinfo=UTC),
+    # The two oldest as the Marketing API ended them: it is what the recorded warnings speak of.
+    "v19.0": datetime(2025, 2, 4, tzinfo=UTC),
+    "v20.0": datetime(2025, 5, 6, tzinfo=UTC),
     "v21.0": datetime(2027, 1, 21, tzinfo=UTC),
     "v22.0": datetime(2027, 5, 20, tzinfo=UTC),
     "v23.0": datetime(2027, 10, 8, tzinfo=UTC),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -20,7 +20,7 @@ CALLBACK = "http://receiver.test/webhook"
 
 @dataclass
 class Receiver:
-    """A webhook server that does as Meta asks: answers the handshake, checks the signature, keeps what it got."""
+    """A webhook server as Meta wants it: it answers the handshake, checks signatures, keeps what it got."""
 
     secret: str = APP_SECRET
     verify_token: str = VERIFY_TOKEN

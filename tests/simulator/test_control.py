@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
-
+from typing import TYPE_CHECKING, Any
 
 from local.graph import Simulator
 
 if TYPE_CHECKING:
-    import httpx
     from pathlib import Path
+
+    import httpx
 
 
 async def test_business_is_created_in_one_call(anonymous: httpx.AsyncClient) -> None:

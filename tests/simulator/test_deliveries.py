@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-
 if TYPE_CHECKING:
-    from local.graph import Simulator
     import httpx
+
+    from local.graph import Simulator
 
 
 async def test_anything_but_200_is_tried_again_ever_later(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from typing import Any, TYPE_CHECKING
-
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from local.graph import Simulator
     import httpx
+
+    from local.graph import Simulator
 
 Body = Callable[..., dict[str, Any]]
 
@@ -68,7 +68,7 @@ async def test_numeric_recipient_is_echoed_as_text(
 async def test_message_to_a_bsuid_answers_without_a_phone_number(
     graph: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, receiver: Any
 ) -> None:
-    """Who is written to by business-scoped id stays without a phone number, in the answer and in the statuses."""
+    """Who is written to by BSUID stays without a phone number, in the answer and in the statuses."""
     customer = simulator.create_customer(phone_number="15550100007", hidden=True, username="ana.p")
     number = simulator.state.numbers[business["phone_number_id"]]
     simulator.write_as_customer(number, customer, {"text": {"body": "hola"}})
@@ -161,7 +161,7 @@ async def test_incoming_message_can_be_marked_as_read_and_an_own_one_cannot(
 async def test_customer_message_arrives_signed_and_escaped(
     business: dict[str, Any], simulator: Simulator, receiver: Any, write: Any
 ) -> None:
-    r"""The bytes are Meta's: ASCII, `\\/`, lower-case `\\uXXXX`, and signed as they are (the receiver checks)."""
+    r"""The bytes are Meta's: ASCII, `\\/`, lower-case `\\uXXXX`, signed as they are (the receiver checks)."""
     write(text={"body": "¿50% <menú> a/b @ casa?"})
     assert await simulator.settle()
 

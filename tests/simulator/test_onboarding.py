@@ -1,4 +1,4 @@
-"""How a business comes in: the dialog and its code, tokens, and the number from its code to its registration."""
+"""How a business comes in: the dialog, its code, tokens, and a number's way to its registration."""
 
 from __future__ import annotations
 

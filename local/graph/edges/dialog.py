@@ -1,4 +1,4 @@
-"""The login dialog: a person consents, and the app gets a code. Also the small script that opens it as a popup.
+"""The login dialog: a person consents, and the app gets a code; and the script that opens it as a popup.
 
 https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
 """

@@ -71,7 +71,7 @@ def _send(simulator: Simulator, call: Call, number: Number, body: dict[str, Any]
 
 
 def _recipient(body: dict[str, Any]) -> tuple[str, str, bool]:
-    """Return the recipient as given, as known, and whether it is a phone number; `to` wins over `recipient`."""
+    """Return the recipient as given and as known, and whether it is a phone number; `to` wins."""
     to = body.get("to")
     if to is not None and to != "":
         digits = phones.digits_of(str(to))

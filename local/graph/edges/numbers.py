@@ -46,7 +46,7 @@ def webhook_configuration(simulator: Simulator, call: Call, number: Number) -> A
         "whatsapp_business_account": waba.subscriptions.get(app_id),
         "application": app.callback_url,
     }
-    return {name: url for name, url in shown.items() if url}
+    return {name: url for name, url in shown.items() if url} or None
 
 
 def last_onboarded_time(_simulator: Simulator, _call: Call, number: Number) -> Any:
@@ -152,6 +152,7 @@ FIELDS: dict[str, Show] = {
             "is_official_business_account",
             "is_pin_enabled",
             "certificate",
+            "new_certificate",
             "search_visibility",
             "username",
         )
@@ -169,7 +170,6 @@ FIELDS: dict[str, Show] = {
     "country_dial_code": lambda _simulator, _call, number: phones.split(number.phone_number)[0],
     "country_code": lambda _simulator, _call, number: phones.country_of(number.phone_number),
     "unified_cert_status": _plain("name_status"),
-    "new_certificate": _always(None),
     "conversational_automation": _always(None),
 }
 

@@ -1,4 +1,4 @@
-"""How a number comes to the Cloud API: added, verified by a code, registered with a PIN, deregistered. No I/O."""
+"""How a number comes to the Cloud API: added, verified by a code, registered with a PIN. No I/O."""
 
 from __future__ import annotations
 

@@ -62,6 +62,7 @@ def _health(simulator: Simulator, call: Call, template: Template) -> dict[str, A
         entity["can_send_message"] = "AVAILABLE"
     else:
         entity["can_send_message"] = "BLOCKED"
+        entity["can_receive_call_sip"] = "AVAILABLE"
         entity["errors"] = [
             {
                 "error_code": 141002,

@@ -31,8 +31,8 @@ def debug_token(simulator: Simulator, call: Call, _node: None) -> dict[str, Any]
     if token.app_id != asker.app_id:
         raise GraphError(
             100,
-            "(#100) You must provide an app access token, or a user access token that is an owner or developer "
-            "of the app",
+            "(#100) You must provide an app access token, or a user access token that is an owner or "
+            "developer of the app",
         )
     return {"data": _describe(simulator, token)}
 

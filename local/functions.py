@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 PREFIX = "/functions/v1/"
@@ -76,12 +78,17 @@ def create(environ: Mapping[str, str]) -> Functions:
     async def show_health(_request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok", "functions": list(apps)})
 
+    async def not_there(_request: Request) -> Response:
+        raise HTTPException(404)
+
     async def refuse(_request: Request, _error: Exception) -> JSONResponse:
         message = f"There is no function at this path. There are {', '.join(apps)}."
         error = {"code": "not_found", "message": message, "retryable": False, "help": "not_found"}
         return JSONResponse({"error": error}, 404)
 
-    routes = [Route("/", show_page), Route("/health", show_health)]
+    dashboard = Dashboard(environ)
+    pages = [Route("/{path:path}", dashboard.answer)] if dashboard.is_built() else [Route("/", show_page)]
+    routes = [Route("/health", show_health), Route(f"{PREFIX}{{path:path}}", not_there), *pages]
     return Functions(apps, Starlette(routes=routes, exception_handlers={404: refuse}))
 
 

@@ -6,10 +6,10 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo story up down test check format lock
+.PHONY: help setup demo story up down doctor rotate-keys test check format lock
 
 help: ## Show these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the project needs into .venv and node_modules (the other targets do it by themselves)
 	@$(PYTHON) local/setup.py $(if $(filter file,$(origin PYTHON)),,--this-python)
@@ -25,6 +25,12 @@ up: setup ## Start the local stack in the background; its addresses and keys are
 
 down: setup ## Stop what `make up` started
 	@$(RUN) -m local down
+
+doctor: setup ## Examine a deployment: what the environment names, or the local stack that is up
+	@$(RUN) -m local.doctor
+
+rotate-keys: setup ## Re-encrypt everything with the first key of ENCRYPTION_KEYS (ARGS=--dry-run shows how much)
+	@$(RUN) -m local.rotate_keys $(ARGS)
 
 test: setup ## Run every test (one file: make test ARGS=tests/unit/test_crypto.py)
 	@$(RUN) -m pytest $(ARGS)

@@ -147,12 +147,16 @@ class TokenFacts:
         """The permissions that we need and the token was not given; none when Meta lists no scopes at all."""
         return tuple(s for s in NEEDED_SCOPES if s not in self.scopes) if self.scopes else ()
 
+    def is_late(self, now: datetime) -> bool:
+        """Tell whether its time is over."""
+        return self.error_subcode == SESSION_EXPIRED or (
+            self.expires_at is not None and self.expires_at <= now
+        )
+
     def find_problem(self, *, app_id: str, now: datetime) -> Problem | None:
         """Return why this token cannot be used with this app, if it cannot."""
         if not self.is_valid:
-            is_late = self.expires_at is not None and self.expires_at <= now
-            is_expired = is_late or self.error_subcode == SESSION_EXPIRED
-            return TOKEN_EXPIRED if is_expired else TOKEN_INVALID
+            return TOKEN_EXPIRED if self.is_late(now) else TOKEN_INVALID
         if self.app_id and self.app_id != app_id:
             return TOKEN_OF_OTHER_APP
         return missing_scopes_problem(self.missing_scopes) if self.missing_scopes else None

@@ -1,0 +1,53 @@
+-- What the doctor asks of the database about itself.
+
+-- Catalog facts and queue lengths; no row of any tenant.
+create function public.examine_database(expected_tables text[], expected_functions text[]) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'now', clock_timestamp(),
+        'missing_tables', (
+            select coalesce(jsonb_agg(t order by t), '[]')
+            from unnest(expected_tables) as t where to_regclass('public.' || quote_ident(t)) is null
+        ),
+        'missing_functions', (
+            select coalesce(jsonb_agg(f order by f), '[]')
+            from unnest(expected_functions) as f
+            where not exists (
+                select from pg_catalog.pg_proc as p
+                join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+                where n.nspname = 'public' and p.proname = f
+            )
+        ),
+        'tables_without_rls', (
+            select coalesce(jsonb_agg(c.relname order by c.relname), '[]')
+            from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            where n.nspname = 'public' and c.relkind in ('r', 'p') and not c.relrowsecurity
+                and c.relname = any (expected_tables)
+        ),
+        'tables_open_to_strangers', (
+            select coalesce(jsonb_agg(c.relname order by c.relname), '[]')
+            from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            where n.nspname = 'public' and c.relkind in ('r', 'p') and c.relname = any (expected_tables)
+                and has_any_column_privilege('anon', c.oid, 'select, insert, update')
+        ),
+        'readable_secrets', (
+            select coalesce(jsonb_agg(a.attname order by a.attname), '[]')
+            from pg_catalog.pg_attribute as a
+            where a.attrelid = to_regclass('public.whatsapp_integrations')
+                and a.attname in ('access_token', 'app_secret', 'webhook_verify_token', 'pin')
+                and has_column_privilege('authenticated', a.attrelid, a.attnum, 'select')
+        ),
+        'jobs_dead', (
+            select count(*) from public.jobs as j where j.state = 'dead' and j.finished_at > now() - interval '7 days'
+        ),
+        'jobs_late', (
+            select count(*) from public.jobs as j where j.state = 'ready' and j.run_at < now() - interval '5 minutes'
+        )
+    )
+$$;
+revoke execute on function public.examine_database from public, anon, authenticated;
+grant execute on function public.examine_database to service_role;

@@ -1,0 +1,165 @@
+"""The deployer's doctor: each mistake in settings, database, queue and network is found as that cause."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.doctor import tell
+from shared.probes import diagnose, diagnose_platform
+from shared.web import Resources
+from tests.connecting import META_API, new_business, paste, status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import psycopg
+
+    from shared.diagnostics import Report
+    from tests.world import Organization, Simulator, World
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+# Nothing listens there.
+NOWHERE = "http://127.0.0.1:9"
+pytestmark = pytest.mark.anyio
+
+
+async def examine(
+    world: World, changed: Mapping[str, str] | None = None, *, late: timedelta = timedelta()
+) -> Report:
+    tools = Resources({**world.variables, **(changed or {})}, (), None)
+    try:
+        return await diagnose_platform(tools, now=datetime.now(UTC) + late)
+    finally:
+        await tools.close()
+
+
+def broken(report: Report) -> dict[str, str | None]:
+    return {
+        link: finding.cause
+        for link, finding in report.findings.items()
+        if finding.state in ("failed", "warning")
+    }
+
+
+async def test_the_local_stack_is_found_whole(world: World) -> None:
+    report = await examine(world)
+
+    assert broken(report) == {}
+    assert tell(report, "en").endswith("Everything holds.")
+
+
+MISTAKES: dict[str, tuple[Mapping[str, str], dict[str, str]]] = {
+    "no_keys": ({"ENCRYPTION_KEYS": ""}, {"settings": "settings_missing"}),
+    "database_nowhere": ({"SUPABASE_URL": NOWHERE}, {"database": "database_unreachable"}),
+    "wrong_secret_key": ({"SUPABASE_SECRET_KEY": "sb_secret_wrong"}, {"database": "settings_missing"}),
+    "graph_nowhere": ({"GRAPH_API_URL": NOWHERE}, {"graph": "graph_unreachable"}),
+    "version_ended": ({"GRAPH_API_VERSION": "v19.0"}, {"graph": "version_ended"}),
+    "wrong_app_secret": ({"WHATSAPP_APP_SECRET": "d" * 32}, {"app": "app_secret_wrong"}),
+    "unknown_token": ({"WHATSAPP_ACCESS_TOKEN": "EAAnothing"}, {"token": "token_revoked"}),
+    "waba_of_others": (
+        {"WHATSAPP_BUSINESS_ACCOUNT_ID": "123456789012345"},
+        {"account": "account_not_accessible"},
+    ),
+    "webhook_elsewhere": (
+        {"WHATSAPP_WEBHOOK_URL": f"{NOWHERE}/hook"},
+        {"subscription": "callback_elsewhere"},
+    ),
+    "wrong_verify_token": (
+        {"WHATSAPP_WEBHOOK_VERIFY_TOKEN": "not-the-one"},
+        {"callback": "callback_refused"},
+    ),
+}
+
+
+@pytest.mark.parametrize("changed, expected", MISTAKES.values(), ids=MISTAKES)
+async def test_a_wrong_setting_is_found_as_its_cause(
+    world: World, changed: Mapping[str, str], expected: dict[str, str]
+) -> None:
+    report = await examine(world, changed)
+
+    assert broken(report) == expected
+
+
+async def test_a_webhook_that_does_not_answer_is_found(
+    world: World, simulator: Simulator, new_organization: Callable[..., Organization]
+) -> None:
+    owner, business = new_organization().owner, new_business(simulator)
+    integration = paste(owner, business).json()["integration"]
+    simulator.patch(f"/apps/{business.pasted['app_id']}", callback_url=f"{NOWHERE}/hook/{integration['id']}")
+    row = status(owner)
+    row |= {"first_event_at": None, "last_event_at": None}
+
+    tools = Resources({**world.variables, "WHATSAPP_WEBHOOK_URL": f"{NOWHERE}/hook"}, (), None)
+    report = await diagnose(tools, row, now=datetime.now(UTC))
+    await tools.close()
+
+    assert broken(report) == {"callback": "callback_unreachable"}
+
+
+async def test_a_clock_that_is_wrong_is_found(world: World) -> None:
+    assert broken(await examine(world, late=timedelta(minutes=5))) == {"clock": "clock_off"}
+
+
+@contextmanager
+def undone(database: Connection, do: str, undo: str) -> Iterator[None]:
+    database.execute(do)
+    try:
+        yield
+    finally:
+        database.execute(undo)
+
+
+HARM: dict[str, tuple[str, str, dict[str, str]]] = {
+    "row_security_off": (
+        "alter table public.notices disable row level security",
+        "alter table public.notices enable row level security",
+        {"protection": "row_security_off"},
+    ),
+    "open_to_strangers": (
+        "grant select on public.chats to anon",
+        "revoke select on public.chats from anon",
+        {"protection": "row_security_off"},
+    ),
+    "secret_readable": (
+        "grant select (pin) on public.whatsapp_integrations to authenticated",
+        "revoke select (pin) on public.whatsapp_integrations from authenticated",
+        {"protection": "row_security_off"},
+    ),
+    "function_missing": (
+        "alter function public.take_guess rename to taken_guess",
+        "alter function public.taken_guess rename to take_guess",
+        {"database": "not_migrated"},
+    ),
+    "job_dead": (
+        "insert into jobs (kind, key, state, finished_at) values ('doctor_test', '1', 'dead', now())",
+        "delete from jobs where kind = 'doctor_test'",
+        {"jobs": "jobs_dead"},
+    ),
+}
+
+
+@pytest.mark.parametrize("do, undo, expected", HARM.values(), ids=HARM)
+async def test_harm_to_the_database_is_found(
+    world: World, database: Connection, do: str, undo: str, expected: dict[str, str]
+) -> None:
+    with undone(database, do, undo):
+        report = await examine(world)
+
+    assert broken(report) == expected
+
+
+async def test_the_report_names_no_secret(
+    world: World, new_organization: Callable[..., Organization], simulator: Simulator
+) -> None:
+    owner, business = new_organization().owner, new_business(simulator)
+    paste(owner, business).raise_for_status()
+
+    text = owner.functions.get(f"{META_API}/diagnostics").text
+
+    secrets = (business.pasted["access_token"], business.pasted["app_secret"], world.secret_key)
+    assert not any(secret in text for secret in secrets)

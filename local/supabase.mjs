@@ -117,6 +117,26 @@ const asHostedSigns = async (answer) => {
 };
 const CORS = { "access-control-allow-origin": "*" };
 
+// Its GoTrue names no headers to browsers, which then may not send the ones that supabase-js needs.
+const preflight = (request) =>
+  new Response(null, {
+    status: 204,
+    headers: {
+      ...CORS,
+      "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+      "access-control-allow-headers": request.headers.get("access-control-request-headers") ?? "*",
+      "access-control-max-age": "3600",
+    },
+  });
+
+// Nor does GoTrue's own answer name who may read it.
+const withOrigin = (answer) => {
+  if (answer.headers.has("access-control-allow-origin")) return answer;
+  const headers = new Headers(answer.headers);
+  for (const [name, value] of Object.entries(CORS)) headers.set(name, value);
+  return new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers });
+};
+
 // Its own error lines may quote whole rows; the caller gets the same error in the answer.
 console.error = (...things) => {
   for (const thing of things) {
@@ -124,6 +144,13 @@ console.error = (...things) => {
     process.stderr.write(`${error?.message ? `${error.code ?? ""} ${error.message}` : error}\n`);
   }
 };
+
+// Where the database goes away at the wrong moment, the driver writes to a socket that it no longer has, outside of any
+// request. That query is lost with its connection, and the next one opens another: no reason to end.
+process.on("uncaughtException", (error) => {
+  console.error(error);
+  if (!/node_modules\/postgres\//.test(error.stack ?? "")) process.exit(1);
+});
 
 if (process.argv.includes("--prepare")) {
   await connection.driver.unsafe(ROLES);
@@ -140,7 +167,10 @@ if (process.argv.includes("--prepare")) {
       const { pathname } = new URL(request.url);
       // It tells the database's address, password included.
       if (pathname.startsWith("/_")) return new Response(null, { status: 404 });
-      const answer = app.fetch(request, { peerAddress: incoming.socket.remoteAddress ?? null });
+      if (request.method === "OPTIONS") return preflight(request);
+      const answer = app
+        .fetch(request, { peerAddress: incoming.socket.remoteAddress ?? null })
+        .then((given) => withOrigin(given));
       const isSigning = request.method === "POST" && pathname.startsWith("/storage/v1/object/sign/");
       return isSigning ? asHostedSigns(await answer) : answer;
     },

@@ -26,9 +26,8 @@ def is_signed(body: bytes, header: str | bytes | None, secrets: Sequence[str]) -
     """Tell whether one of the secrets signed exactly these bytes; the time taken tells nothing."""
     # Bytes, because compare_digest raises on a str that is not ASCII and anybody may send one.
     given = header.encode("utf-8", "surrogatepass") if isinstance(header, str) else (header or b"")
-    is_well_formed = FORM.fullmatch(given) is not None
-    matches = [hmac.compare_digest(sign(body, secret).encode(), given) for secret in secrets if secret]
-    return is_well_formed and any(matches)
+    # All of them, and no empty one: anyone can sign with the empty key.
+    return any([hmac.compare_digest(sign(body, secret).encode(), given) for secret in secrets if secret])
 
 
 def sign(body: bytes, secret: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 
 import pytest
@@ -41,6 +42,20 @@ def test_a_ciphertext_with_one_changed_letter_does_not_open(position: int, lette
 
     with pytest.raises(CannotDecrypt):
         RING.decrypt(changed, row_id=ROW, column="access_token")
+
+
+@pytest.mark.parametrize("text", ["a", "ab"])
+def test_a_ciphertext_is_written_in_one_way_only(text: str) -> None:
+    """The last letter holds bits that stand for nothing; another letter would open as well."""
+    ciphertext = encrypt(text)
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    opened = []
+
+    for letter in alphabet.replace(ciphertext[-1], ""):
+        with contextlib.suppress(CannotDecrypt):
+            opened.append(RING.decrypt(ciphertext[:-1] + letter, row_id=ROW, column="access_token"))
+
+    assert opened == []
 
 
 @pytest.mark.parametrize(

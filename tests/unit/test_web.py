@@ -677,6 +677,13 @@ async def test_it_answers_below_another_application_too() -> None:
     assert first.json() == second.json() == {"path": "/thing", "params": {"thing_id": "thing"}}
 
 
+async def test_a_path_that_repeats_the_outer_one_is_not_taken_off_twice() -> None:
+    async with client(Router([Mount("/thing", make_app())])) as http:
+        response = await http.get("/thing/thing")
+
+    assert response.json()["path"] == "/thing"
+
+
 async def test_every_answer_carries_its_request_id_and_is_not_cached() -> None:
     async with client() as http:
         given = await http.get("/who", headers={"x-request-id": "my-request-1"})

@@ -23,6 +23,10 @@ MOST_ATTEMPTS = 8
 # A message that would have to wait longer than this is refused instead, so that somebody decides.
 LONGEST_DELAY = 30 * 60.0
 LONGEST_PAUSE = 5 * 60.0
+# The number's throughput is reached; https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput
+TOO_FAST = 130429
+PAUSE_SECONDS = 1.0
+MOST_TOO_FAST = 200
 SERVER_ERROR = 500
 MEDIA_TYPES = frozenset({"image", "video", "audio", "document", "sticker"})
 
@@ -109,6 +113,15 @@ def decide(  # noqa: PLR0911 - one return a decision, in the order in which they
     if meaning.retry == "now":
         return _again_or_later(
             shown, attempts, tries, seconds=max(seconds, error.retry_after or 0.0), pause=None
+        )
+    if error.code == TOO_FAST and attempts < MOST_TOO_FAST:
+        # Our pace is the remedy, not an ever longer pause: others may send from this number too.
+        wait = max(PAUSE_SECONDS, error.retry_after or 0.0)
+        return Verdict(
+            outcome="retry",
+            seconds=wait * (1.0 + draw()),
+            error=shown,
+            pause_seconds=min(wait, LONGEST_PAUSE),
         )
     seconds = max(seconds, error.usage.minutes_to_regain * 60 if meaning.effect == "slow_down" else 0.0)
     if seconds > LONGEST_DELAY or attempts + 1 >= MOST_ATTEMPTS:

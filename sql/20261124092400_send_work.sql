@@ -7,6 +7,7 @@
 create function public.claim_sends(wanted integer default 100, except_for uuid[] default '{}') returns jsonb
 language plpgsql volatile
 set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
     claimed jsonb;
@@ -32,8 +33,8 @@ begin
             select q.message_id from public.send_queue as q
             where q.integration_id = n.integration_id and q.lease_until is null and q.run_at <= clock_timestamp()
             order by q.priority, q.run_at, q.message_id
-            -- Two seconds' worth at most: what one worker holds, no other can send.
-            limit least(wanted, i.throughput * 2)
+            -- Half a second's worth: what one worker holds, no other can send.
+            limit least(wanted, greatest(20, i.throughput / 2))
             for update skip locked
         ) as d
     ),
@@ -71,6 +72,7 @@ $$;
 create function public.start_sends(integration uuid, sends jsonb, wanted integer) returns jsonb
 language plpgsql volatile
 set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
     number public.whatsapp_integrations;

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from shared.errors import AppError, MetaUnavailable, WindowClosed
+from shared.errors import AppError, MetaRefused, MetaUnavailable, WindowClosed
 from shared.graph import GraphError
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def refusal_of(message: Mapping[str, Any]) -> AppError:
     code = message["error_code"]
     if code is None:
         return MetaUnavailable()
-    return GraphError(code=code, subcode=message["error_subcode"], http_status=400).to_refusal()
+    refusal = GraphError(code=code, subcode=message["error_subcode"], http_status=400).to_refusal()
+    if isinstance(refusal, MetaRefused):
+        refusal.meta = {name: value for name, value in refusal.meta.items() if value}
+    return refusal
 
 
 def refuse_closed_window(begun: Mapping[str, Any], *, is_batch: bool) -> AppError:

@@ -56,7 +56,7 @@ class Line:
     @property
     def has_enough(self) -> bool:
         """Tell whether it is too early to claim more: what one worker holds, no other can send."""
-        return bool(self.pending) and 2 * len(self.pending) > self.pending[0]["throughput"]
+        return len(self.pending) > 4 * self.group
 
 
 @dataclass(kw_only=True)

@@ -45,7 +45,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             )
         yield Stack(folder, dict(os.environ))
         return
-    with running_stack(folder) as own:
+    # Tests that need a worker run their own, and kill it.
+    environ = {**os.environ, "LOCAL_WORKER": "off"}
+    if not environ.get("SUPABASE_URL"):
+        # Many projects export this name; tests write wherever it leads.
+        environ.pop("DATABASE_URL", None)
+    with running_stack(folder, environ) as own:
         yield own
 
 

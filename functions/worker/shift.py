@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from functions.worker.bots import run_bot
+from functions.worker.events import deliver_event
 from functions.worker.job_queue import JobQueue
 from functions.worker.media import fetch_media
 from functions.worker.send_queue import SendQueue
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 # Every kind of job there is. A job of another kind waits for a worker that knows it.
 JOBS: Mapping[str, JobFunction] = {
     "fetch_media": fetch_media,
+    "run_bot": run_bot,
+    "deliver_event": deliver_event,
 }
 
 

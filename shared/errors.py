@@ -35,6 +35,7 @@ AppError                        500 unexpected
 │   ├── VerificationRequired    409 verification_required
 │   ├── PinRequired             409 pin_required
 │   ├── NumberChoiceRequired    409 number_choice_required
+│   ├── CredentialsNeeded       409 credentials_needed
 │   ├── NotConnected            409 not_connected
 │   ├── WindowClosed            409 window_closed
 │   ├── IdempotencyMismatch     409 idempotency_mismatch
@@ -529,6 +530,16 @@ class NumberChoiceRequired(Conflict):
     sentences = _say(
         "This WhatsApp account has several numbers. Choose the one to connect.",
         "Esta cuenta de WhatsApp tiene varios números. Elige el que quieres conectar.",
+    )
+
+
+class CredentialsNeeded(Conflict):
+    """Nothing that is stored opens the account any more; `details` says by which way to connect again."""
+
+    code = "credentials_needed"
+    sentences = _say(
+        "The stored credentials no longer work. Connect the number again.",
+        "Las credenciales guardadas ya no sirven. Vuelve a conectar el número.",
     )
 
 

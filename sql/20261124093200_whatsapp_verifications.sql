@@ -284,15 +284,15 @@ end
 $$;
 
 -- Who last proved a number with a code, and is it this organization? Without that, a number that was let go may
--- have changed hands.
-create function public.is_number_still_proven(organization uuid, phone text) returns boolean
+-- have changed hands. Asked by Meta's id: the phone number of a row is what its owner typed.
+create function public.is_number_still_proven(organization uuid, number_id text) returns boolean
 language sql stable
 set search_path = ''
 as $$
     select coalesce((
         select v.organization_id = organization
         from public.whatsapp_verifications as v
-        where v.phone_number = phone and v.verified_at is not null
+        where v.phone_number_id = number_id and v.verified_at is not null
         order by v.verified_at desc
         limit 1
     ), false)

@@ -1,4 +1,4 @@
-"""What tests of connecting do again and again: type a number, enter a code, paste credentials, look at Meta."""
+"""What tests of connecting do again and again: type a number, enter a code, paste credentials."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ POST /verify-code   counts and tries the code, and connects the number
 POST /credentials   a number of the organization's own Meta app, its values pasted from Meta's dashboard
 GET  /status        the connection as it stands; `?reveal=pin` shows an owner the two-step PIN
 POST /disconnect    removes the subscription and the credentials, keeps the chats
+POST /reconnect     goes on where it was, as far as what is stored and proven still holds
 
 The caller is a person in a browser who may be no technician, may press twice, and may close the window
 half-way. Whether they may do it is asked of the database with their own token, before anything else.
@@ -22,11 +23,12 @@ from mangum import Mangum
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from functions.oauth import codes, credentials, departure, signup
+from functions.oauth import codes, credentials, departure, returning, signup
 from functions.oauth.models import (
     CredentialsBody,
     DisconnectBody,
     ExchangeBody,
+    ReconnectBody,
     RequestCodeBody,
     StartBody,
     VerifyCodeBody,
@@ -111,6 +113,14 @@ async def disconnect(request: Request) -> Response:
     return JSONResponse({"integration": left})
 
 
+async def reconnect(request: Request) -> Response:
+    """Connect the same number again."""
+    body = await read_json(request, ReconnectBody)
+    caller = await find_caller(request, body.organization, needs_owner=True)
+    await returning.reconnect(resources(request), caller, pin=body.pin)
+    return await answer_connection(request, caller.organization_id)
+
+
 def create(
     environ: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
 ) -> App:
@@ -124,6 +134,7 @@ def create(
         Route("/credentials", connect_with_credentials, methods=["POST"]),
         Route("/status", show_status, methods=["GET"]),
         Route("/disconnect", disconnect, methods=["POST"]),
+        Route("/reconnect", reconnect, methods=["POST"]),
     ]
     return create_app("whatsapp-oauth", routes, need=NEED, environ=environ, transport=transport)
 

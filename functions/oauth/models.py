@@ -130,6 +130,12 @@ class DisconnectBody(Body):
     deregister: bool = Field(default=False, description="Also take the number off the Cloud API.")
 
 
+class ReconnectBody(Body):
+    """The same number again."""
+
+    pin: Pin | None = None
+
+
 class WebhookView(BaseModel):
     """Whether Meta delivers, and where it is to."""
 

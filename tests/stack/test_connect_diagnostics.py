@@ -67,7 +67,8 @@ def test_a_connection_that_waits_for_its_first_event_is_no_fault_at_first(
 
     at_first = examine(owner)
     database.execute(
-        "update whatsapp_integrations set connected_at = now() - interval '1 hour' where phone_number_id = %s",
+        "update whatsapp_integrations set connected_at = now() - interval '1 hour'"
+        " where phone_number_id = %s",
         (business.phone_number_id,),
     )
     later = examine(owner)
@@ -105,7 +106,7 @@ FAULTS: dict[str, tuple[Callable[[Simulator, Business], None], dict[str, str]]] 
         {"account": "account_not_accessible"},
     ),
     "number_gone": (
-        lambda s, b: remove_number(s, b),
+        remove_number,
         {"number": "number_gone"},
     ),
     "number_not_registered": (

@@ -20,7 +20,7 @@ from local.graph.deliveries import Deliveries, Telling
 from local.graph.errors import to_status_error
 from local.graph.faults import Faults
 from local.graph.ids import Ids
-from local.graph.senders import HttpxSender, NoAnswer, Sender
+from local.graph.senders import HttpxSender, NoAnswer, Sender, StreamSender
 from local.graph.settings import Settings
 from local.graph.state import (
     App,
@@ -128,7 +128,7 @@ class Simulator:
             clock=self.clock,
             agenda=self._agenda,
             ids=self.ids,
-            sender=sender or HttpxSender(transport),
+            sender=sender or (HttpxSender(transport) if transport else StreamSender()),
             tell=self.tell,
         )
         if state_file and state_file.exists():

@@ -1,8 +1,8 @@
 """Recorded and documented exchanges with Graph, asked again of the simulator, and compared.
 
 Each exchange is a file with `request` and `response`. Before it is asked again, the simulator is brought to
-the state in which it was answered. What is compared: status, headers, the body's keys in their order, its values,
-and the escapes of its text; ids, times and traces are masked.
+the state in which it was answered. What is compared: status, headers, the body's keys in their order, its
+values, and the escapes of its text; ids, times and traces are masked.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo story up down doctor rotate-keys test check format lock
+.PHONY: help setup demo story up down doctor rotate-keys test coverage check format lock
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ rotate-keys: setup ## Re-encrypt everything with the first key of ENCRYPTION_KEY
 
 test: setup ## Run every test (one file: make test ARGS=tests/unit/test_crypto.py)
 	@$(RUN) -m pytest $(ARGS)
+
+coverage: setup ## Run every test and tell which lines and branches none of them takes, in the services too
+	@$(RUN) -m pytest --cov --cov-report=term $(ARGS)
 
 check: setup ## Lint, check formats, types, layers and spelling
 	@$(RUN) -m ruff check

@@ -106,6 +106,8 @@ class Supervisor:
             self._write_state()
             await asyncio.to_thread(postgres.make)
             await self._run(services.postgres_service(postgres, variables["DATABASE_URL"]), began)
+        elif variables["DATABASE_URL"]:
+            self.tell("postgres   yours, by DATABASE_URL")
         supabase = services.supabase_service(settings, run / "storage") if settings.starts_supabase else None
         if supabase:
             await self._prepare(supabase)
@@ -114,12 +116,16 @@ class Supervisor:
             await asyncio.to_thread(migrations.push, variables["DATABASE_URL"], run / "supabase-cli")
             self._tell_step("migrations", "applied", began)
         else:
-            self.tell("SUPABASE_URL is set, DATABASE_URL is not: apply sql/ to it by `supabase db push`")
+            self.tell("migrations not applied, for want of a DATABASE_URL: use `supabase db push`")
         if supabase:
             await self._run(supabase)
+        else:
+            self.tell("supabase   yours, by SUPABASE_URL")
         if settings.starts_graph:
             await self._run(services.graph_service(settings))
             variables |= await services.found_platform(settings)
+        else:
+            self.tell("graph      yours, by GRAPH_API_URL")
         await self._run(services.functions_service(settings, variables))
         # Tests that kill workers start their own.
         if self.environ.get("LOCAL_WORKER", "on") != "off":

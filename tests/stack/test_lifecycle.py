@@ -270,6 +270,7 @@ def test_the_environment_names_another_supabase(folder: Path, environ: dict[str,
     assert "SUPABASE_PUBLISHABLE_KEY and SUPABASE_SECRET_KEY must be set too" in without_keys.stdout
     assert started >= {"graph", "functions"}
     assert not started & {"postgres", "supabase"}
+    assert "supabase   yours, by SUPABASE_URL" in told
     assert any("supabase db push" in line for line in told)
     assert second.variables["SUPABASE_SECRET_KEY"] == theirs["SUPABASE_SECRET_KEY"]
     assert second.variables["DATABASE_URL"] == ""

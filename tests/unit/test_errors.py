@@ -79,6 +79,16 @@ def test_every_code_has_its_heading_in_the_troubleshooting_guide(error: type[App
     assert headings.count(error.code) == 1
 
 
+@pytest.mark.parametrize("error", TREE)
+def test_the_guide_says_what_the_answer_says_and_what_to_do_in_both_languages(error: type[AppError]) -> None:
+    section = TROUBLESHOOTING.read_text().partition(f"### {error.code}\n")[2].partition("\n#")[0]
+
+    assert f"`{error.status}`" in section
+    assert f"> {error.sentences['en']}\n>\n> {error.sentences['es']}\n" in section
+    advice = [part for part in section.split("\n\n")[2:] if part.strip() and not part.startswith(">")]
+    assert len(advice) >= 2
+
+
 def test_the_guide_speaks_of_no_code_that_we_do_not_answer() -> None:
     headings = re.findall(r"^### (\w+)$", TROUBLESHOOTING.read_text(), re.MULTILINE)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from shared import log
-from shared.connections import open_client, open_transport
+from shared.connections import CONNECT_SECONDS, POOL_SECONDS, open_client, open_transport
 from shared.errors import (
     AppError,
     BadRequest,
@@ -102,13 +102,22 @@ class Database:
         """Act past every policy; only after the user's own right was proven, or where there is no user."""
         return Session(self._rest_url, self._client, self._headers(None))
 
-    async def call_rpc(self, name: str, params: Mapping[str, object], *, token: str | None = None) -> Any:
+    async def call_rpc(
+        self,
+        name: str,
+        params: Mapping[str, object],
+        *,
+        token: str | None = None,
+        seconds: float = READ_SECONDS,
+    ) -> Any:
         """Call a function of the database without loading supabase-py, as the user or as the service.
 
-        Returns the decoded answer, None for an empty one.
+        Returns the decoded answer, None for an empty one; `seconds` is how long it may be silent.
         """
         url = f"{self._rest_url}/rpc/{name}"
-        return _decode(await self._client.post(url, json=dict(params), headers=self._headers(token)))
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=POOL_SECONDS)
+        headers = self._headers(token)
+        return _decode(await self._client.post(url, json=dict(params), headers=headers, timeout=timeout))
 
     def _headers(self, token: str | None) -> dict[str, str]:
         name = "SUPABASE_SECRET_KEY" if token is None else "SUPABASE_PUBLISHABLE_KEY"

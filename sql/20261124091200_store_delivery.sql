@@ -435,7 +435,15 @@ as $$
         end as kind_of_fact
     ) as k
     where t.organization_id = organization and t.template_id = private.template_key(item)
-        and coalesce((t.facts_at ->> kind_of_fact)::numeric <= extract(epoch from told_at), true)
+        and (
+            (t.facts_at ->> kind_of_fact) is null
+            or (t.facts_at ->> kind_of_fact)::numeric < extract(epoch from told_at)
+            -- Of two pieces of news of the same second the greater word wins, in whatever order they come.
+            or (
+                (t.facts_at ->> kind_of_fact)::numeric = extract(epoch from told_at)
+                and (item ->> kind_of_fact) collate "C" > coalesce(to_jsonb(t) ->> kind_of_fact, '') collate "C"
+            )
+        )
 $$;
 
 -- What news about an account or number means for the connection itself.
@@ -527,6 +535,11 @@ declare
     refused jsonb;
     problems integer;
 begin
+    -- What is answered 200 must outlive a crash, also where the database is set to promise less.
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
+
     insert into public.webhook_events as e (source_integration_id, digest, body, body_bytes, state)
     values (source, body_digest, body_text, decode(body_base64, 'base64'), 'stored')
     on conflict (source_integration_id, digest) do update set

@@ -103,20 +103,27 @@ class Stage:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = variables
         self.run = secrets.token_hex(3)
+        self._clients: list[httpx.Client] = []
         self.functions = self._client(variables["FUNCTIONS_URL"])
         self.simulator = self._client(variables["GRAPH_API_URL"] + "/_simulator")
         self.offices: dict[str, Office] = {}
-        self._clients: list[httpx.Client]
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients:
+            client.close()
 
     def _client(self, base_url: str, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=base_url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False)
+        client = httpx.Client(base_url=base_url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False)
+        self._clients.append(client)
+        return client
 
     def sign_up(self, name: str) -> Person:
         """Sign somebody up, as the product's sign-up page does."""
         key = self.variables["SUPABASE_PUBLISHABLE_KEY"]
         email, password = f"{name}.{self.run}@example.com", f"demo-{secrets.token_hex(6)}"
-        with self._client(self.variables["SUPABASE_URL"], apikey=key) as auth:
-            answer = _ok(auth.post("/auth/v1/signup", json={"email": email, "password": password}))
+        auth = self._client(self.variables["SUPABASE_URL"] + "/auth/v1", apikey=key)
+        answer = _ok(auth.post("/signup", json={"email": email, "password": password}))
         token = answer["access_token"]
         return Person(
             id=answer["user"]["id"],

@@ -17,6 +17,8 @@ from shared.meta_errors import TABLE, classify
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from shared.meta_errors import MetaErrorClass
+
 # How often one call may be repeated at once, and how often a message may be tried in all.
 ATTEMPTS_AT_ONCE = 3
 MOST_ATTEMPTS = 8
@@ -30,6 +32,7 @@ MOST_TOO_FAST = 200
 SERVER_ERROR = 500
 MEDIA_TYPES = frozenset({"image", "video", "audio", "document", "sticker"})
 
+TEMPLATE_STATUSES = {132015: "PAUSED", 132016: "DISABLED"}
 # Errors that may only mean that WhatsApp knows the number in its other form.
 NUMBER_FORM_CODES = frozenset({131026, 131030})
 
@@ -46,6 +49,8 @@ class Verdict:
     pair_pause_seconds: float | None = None
     integration_error: tuple[str, str] | None = None
     """Code and sentence, where the connection as a whole cannot send any more."""
+    template_status: str | None = None
+    """What has become of the template, where that is why."""
 
 
 def build_body(send: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def decide(  # noqa: PLR0911 - one return a decision, in the order in which they
     if isinstance(error, GraphUnreachable):
         if error.request_written:
             return Verdict(outcome="uncertain")
-        return _again_or_later(None, attempts, tries, seconds=draw() * 2.0**tries, pause=None)
+        return _again_or_later(None, attempts, tries, seconds=draw() * 2.0**tries)
     meaning = classify(error)
     shown = {
         "code": error.code,
@@ -107,44 +112,54 @@ def decide(  # noqa: PLR0911 - one return a decision, in the order in which they
     if meaning.effect == "token_dead":
         mark = ("token_dead", meaning.sentence("es"))
         return Verdict(outcome="failed", error=shown, integration_error=mark)
+    if meaning.effect == "template_paused":
+        status = TEMPLATE_STATUSES.get(error.code, "PAUSED")
+        return Verdict(outcome="failed", error=shown, template_status=status)
     seconds = meaning.delay_seconds(attempts, retry_after=error.retry_after, draw=draw)
     if seconds is None or meaning.actor != "nobody":
         return Verdict(outcome="failed", error=shown)
     if meaning.retry == "now":
-        return _again_or_later(
-            shown, attempts, tries, seconds=max(seconds, error.retry_after or 0.0), pause=None
-        )
-    if error.code == TOO_FAST and attempts < MOST_TOO_FAST:
-        # Our pace is the remedy, not an ever longer pause: others may send from this number too.
-        wait = max(PAUSE_SECONDS, error.retry_after or 0.0)
-        return Verdict(
-            outcome="retry",
-            seconds=wait * (1.0 + draw()),
-            error=shown,
-            pause_seconds=min(wait, LONGEST_PAUSE),
-        )
-    seconds = max(seconds, error.usage.minutes_to_regain * 60 if meaning.effect == "slow_down" else 0.0)
-    if seconds > LONGEST_DELAY or attempts + 1 >= MOST_ATTEMPTS:
-        return Verdict(outcome="failed", error=shown)
-    if meaning.effect == "pair_slow_down":
-        return Verdict(outcome="retry", seconds=seconds, error=shown, pair_pause_seconds=seconds)
-    pause = min(seconds, LONGEST_PAUSE) if meaning.effect == "slow_down" else None
-    return Verdict(outcome="retry", seconds=seconds, error=shown, pause_seconds=pause)
+        return _again_or_later(shown, attempts, tries, seconds=seconds)
+    return _later(error, meaning, shown, attempts, seconds, draw)
 
 
 def _is_documented(error: GraphError) -> bool:
     return (error.code, error.subcode) in TABLE or (error.code, None) in TABLE
 
 
-def _again_or_later(
-    error: dict[str, Any] | None, attempts: int, tries: int, *, seconds: float, pause: float | None
-) -> Verdict:
+def _again_or_later(error: dict[str, Any] | None, attempts: int, tries: int, *, seconds: float) -> Verdict:
     if tries < ATTEMPTS_AT_ONCE and seconds <= 2.0**tries:
         return Verdict(outcome="again", seconds=seconds, error=error)
-    if attempts + 1 >= MOST_ATTEMPTS:
+    if attempts + 1 >= MOST_ATTEMPTS or seconds > LONGEST_DELAY:
         return Verdict(outcome="failed", error=error)
     # Longer each time: what did not pass in a few seconds may take minutes.
-    return Verdict(outcome="retry", seconds=max(seconds, 2.0**attempts), error=error, pause_seconds=pause)
+    return Verdict(outcome="retry", seconds=max(seconds, 2.0**attempts), error=error)
+
+
+def _later(
+    error: GraphError,
+    meaning: MetaErrorClass,
+    shown: dict[str, Any],
+    attempts: int,
+    seconds: float,
+    draw: Callable[[], float],
+) -> Verdict:
+    if error.code == TOO_FAST and attempts < MOST_TOO_FAST:
+        # Our pace is the remedy, not an ever longer pause: others may send from this number too.
+        wait = min(max(PAUSE_SECONDS, error.retry_after or 0.0), LONGEST_PAUSE)
+        return Verdict(outcome="retry", seconds=wait * (1.0 + draw()), error=shown, pause_seconds=wait)
+    is_slow = meaning.effect == "slow_down"
+    if is_slow:
+        seconds = max(seconds, error.usage.minutes_to_regain * 60)
+    if seconds > LONGEST_DELAY or attempts + 1 >= MOST_ATTEMPTS:
+        return Verdict(outcome="failed", error=shown)
+    return Verdict(
+        outcome="retry",
+        seconds=seconds,
+        error=shown,
+        pause_seconds=min(seconds, LONGEST_PAUSE) if is_slow else None,
+        pair_pause_seconds=seconds if meaning.effect == "pair_slow_down" else None,
+    )
 
 
 def to_result_base(send: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,6 +179,8 @@ def to_result(verdict: Verdict, send: Mapping[str, Any]) -> dict[str, Any]:
         result["pause_seconds"] = verdict.pause_seconds
     if verdict.pair_pause_seconds is not None:
         result["pair_pause_seconds"] = verdict.pair_pause_seconds
+    if verdict.template_status is not None:
+        result["template_status"] = verdict.template_status
     if verdict.integration_error is not None:
         code, message = verdict.integration_error
         result["integration_error"] = {"stamp": send["credentials_stamp"], "code": code, "message": message}

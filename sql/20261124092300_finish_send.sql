@@ -37,7 +37,7 @@ create trigger messages_believe_closed_window
 --   uncertain  Meta's answer was lost: never sent again by itself
 --   retry      certainly not sent: queued, to run again after retry_seconds
 -- and, beside any outcome, what it means for others: pause_seconds (the number), pair_pause_seconds (the
--- recipient), integration_error {stamp, code, message}.
+-- recipient), integration_error {stamp, code, message}, template_status.
 -- `permits`: [{id, seconds}], in use for that much longer.
 -- Planned at each call: a plan that was made while the tables were small would read them whole for ever after.
 -- Locks are taken in the order queue, contacts, chats, receipts, messages, as everywhere.
@@ -201,6 +201,13 @@ begin
     group by m.organization_id, m.contact_id
     order by 1, 3
     on conflict (organization_id, kind, key) do update set paid_at = greatest(l.paid_at, excluded.paid_at);
+
+    update public.message_templates as t set status = r ->> 'template_status'
+    from jsonb_array_elements(results) as r
+    join public.messages as m on m.id = (r ->> 'message_id')::uuid and m.type = 'template'
+    where r ->> 'template_status' is not null and t.organization_id = m.organization_id
+        and t.name = m.content -> 'template' ->> 'name'
+        and t.language = m.content -> 'template' -> 'language' ->> 'code';
 
     perform private.end_permits(permits);
     if not show then

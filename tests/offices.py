@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
     import psycopg
 
-    from tests.world import Organization, World
+    from tests.world import Organization, User, World
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -137,9 +137,9 @@ class Office:
         self.wait_for(lambda: self.row(query, self.organization.id) == (0,), patience)
 
 
-def open_office(world: World, database: Connection, **business: Any) -> Office:
+def open_office(world: World, database: Connection, owner: User | None = None, **business: Any) -> Office:
     """Make an organization whose number is connected, as connecting would leave it."""
-    organization = world.new_organization()
+    organization = world.new_organization(owner)
     made = world.simulator.new_business(**{"subscribed": True, **business})
     (integration_id,) = database.execute(  # type: ignore[misc]
         "insert into whatsapp_integrations (organization_id, phone_number) values (%s, %s)"

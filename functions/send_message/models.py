@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.errors import InvalidBody, InvalidPhoneNumber
 from shared.messages import MOST_IN_BATCH, TYPES, Outgoing, UnreadablePhoneNumber
-from shared.web import validate
 
 
 class Body(BaseModel):
@@ -64,7 +63,42 @@ def read_message(content: dict[str, Any]) -> Outgoing:
         raise InvalidBody(
             details=[{"field": "type", "rule": "enum", "message": f"The type is one of: {known}."}]
         )
-    return validate(TYPES[kind], content)
+    try:
+        return TYPES[kind].model_validate(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidBody(
+            details=[
+                {"field": field_of(each["loc"], content), "rule": each["type"], "message": each["msg"]}
+                for each in found
+            ]
+        ) from None
+
+
+def field_of(location: tuple[int | str, ...], content: object) -> str:
+    """Write where something stands as the caller sees it: without the names of the choices among models."""
+    field, place = "", content
+    for position, part in enumerate(location):
+        if position and _is_choice(part, location[position + 1 :], place):
+            continue
+        field += f"[{part}]" if isinstance(part, int) else f".{part}"
+        place = _step_into(place, part)
+    return field.removeprefix(".")
+
+
+def _is_choice(part: int | str, rest: tuple[int | str, ...], place: object) -> bool:
+    if not isinstance(place, dict) or place.get("type") != part:
+        return False
+    # Some parts have a field of their type's name: {"type": "image", "image": …}.
+    return part not in place or (bool(rest) and rest[0] in place)
+
+
+def _step_into(place: object, part: int | str) -> object:
+    if isinstance(place, dict):
+        return place.get(part)
+    if isinstance(place, list) and isinstance(part, int) and part < len(place):
+        return place[part]
+    return None
 
 
 def read_item(content: dict[str, Any]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_what_is_wrong_is_named_by_field_and_rule(office: Office) -> None:
 
     assert (answer.status_code, code_of(answer)) == (422, "invalid_body")
     (detail,) = answer.json()["error"]["details"]
-    assert (detail["field"], detail["rule"]) == ("interactive.button.action.buttons", "too_short")
+    assert (detail["field"], detail["rule"]) == ("interactive.action.buttons", "too_short")
     assert office.messages() == []
 
 

@@ -1,4 +1,4 @@
-"""Makes everything that the project needs on a machine with Python and make: `.venv` and `node_modules`.
+"""Makes everything that the project needs on a machine with Python and make: packages, and the dashboard.
 
 Runs before anything is installed, under whatever Python the machine has: standard library only, and old
 Pythons must be able to read it, to be told that they are old.
@@ -27,11 +27,13 @@ VENV_PYTHON = VENV / "bin" / "python"
 PYTHON_LOCK = ROOT / "requirements.lock"
 NODE_LOCK = ROOT / "package-lock.json"
 NODE_MODULES = ROOT / "node_modules"
+WEB = ROOT / "web"
+MADE_IN_WEB = {"node_modules", "dist", ".astro"}
 OLDEST = (3, 11)
 
 
 def main() -> None:
-    """Bring `.venv` and `node_modules` up to date with the two locks."""
+    """Bring `.venv`, `node_modules` and the dashboard up to date with their locks and sources."""
     if sys.version_info < OLDEST:
         _give_up(
             f"Python 3.11 or newer is needed; {sys.executable} is {sys.version.split()[0]}.",
@@ -41,6 +43,7 @@ def main() -> None:
         began = time.monotonic()
         changed = _set_up_python(insists="--this-python" in sys.argv)
         changed = _set_up_node() or changed
+        changed = _set_up_web() or changed
     if changed:
         _say(f"ready after {time.monotonic() - began:.0f} s")
 
@@ -106,15 +109,55 @@ def _set_up_node() -> bool:
     if _read_lines(stamp) == [wanted]:
         return False
     _say("Node packages: installing into node_modules")
-    # npm starts `node` by name: the one beside it must come first.
-    path = os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])
     _run(
         [str(node), str(npm), "ci", "--no-fund", "--no-audit", "--loglevel=error"],
         "The Node packages could not be installed.",
-        environ={**os.environ, "PATH": path},
+        environ=_with_node(node),
     )
     stamp.write_text(wanted, "utf-8")
     return True
+
+
+def _set_up_web() -> bool:
+    """Install what the dashboard needs and build it, each only when its own files have changed."""
+    node, npm = _find_node()
+    installed, built = WEB / "node_modules" / ".set-up", WEB / "dist" / ".set-up"
+    wanted = _fingerprint((WEB / "package-lock.json").read_bytes(), str(node).encode())
+    if _read_lines(installed) != [wanted]:
+        _say("Dashboard: installing its packages into web/node_modules")
+        _run(
+            [str(node), str(npm), "ci", "--no-fund", "--no-audit", "--loglevel=error"],
+            "The dashboard's packages could not be installed.",
+            environ=_with_node(node),
+            folder=WEB,
+        )
+        installed.write_text(wanted, "utf-8")
+    sources = sorted(path for part in WEB.iterdir() for path in _sources_in(part))
+    wanted = _fingerprint(wanted.encode(), *(f"{path}\0".encode() + path.read_bytes() for path in sources))
+    if _read_lines(built) == [wanted]:
+        return False
+    _say("Dashboard: building web/dist")
+    _run(
+        [str(node), str(WEB / "node_modules" / "astro" / "bin" / "astro.mjs"), "build"],
+        "The dashboard could not be built.",
+        # The build knows no addresses: whoever serves it fills them in.
+        environ={**_with_node(node), "SUPABASE_URL": "", "ASTRO_TELEMETRY_DISABLED": "1"},
+        folder=WEB,
+    )
+    built.write_text(wanted, "utf-8")
+    return True
+
+
+def _sources_in(part: Path) -> Iterator[Path]:
+    if part.is_file():
+        yield part
+    elif part.name not in MADE_IN_WEB:
+        yield from (path for path in part.rglob("*") if path.is_file())
+
+
+def _with_node(node: Path) -> dict[str, str]:
+    # npm starts `node` by name: the one beside it must come first.
+    return {**os.environ, "PATH": os.pathsep.join([str(node.parent), os.environ.get("PATH", "")])}
 
 
 def _find_node() -> tuple[Path, Path]:
@@ -146,12 +189,13 @@ def _run(
     failure: str,
     *,
     environ: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
     show: Callable[[str], None] | None = None,
 ) -> None:
     """Run a command with its progress shown through `show`, and its own words only if it fails."""
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,0 +1,13 @@
+import { SessionProvider } from "../session/Session";
+import { Shell } from "../session/components/Shell";
+import { WhatsAppIntegration } from "./WhatsAppIntegration";
+
+export default function SettingsPage() {
+  return (
+    <SessionProvider>
+      <Shell section="settings">
+        <WhatsAppIntegration />
+      </Shell>
+    </SessionProvider>
+  );
+}

@@ -1,0 +1,184 @@
+// Sign in, create an account, or come back by a link.
+
+import { useEffect, useState, type SyntheticEvent } from "react";
+
+import { Field } from "../../components/Field";
+import { Icon } from "../../components/Icon";
+import { Notice } from "../../components/Notice";
+import { SubmitButton } from "../../components/SubmitButton";
+import { readConfig } from "../../config";
+import { useText, type Catalogue } from "../../i18n";
+import { createSupabaseClient } from "../../supabase";
+import { Corner } from "./components/Corner";
+
+type Mode = "enter" | "create" | "forgot" | "renew";
+
+const SHORTEST_PASSWORD = 8;
+
+export default function SignInPage() {
+  const words = useText();
+  const [supabase] = useState(() => createSupabaseClient(readConfig()));
+  const [mode, setMode] = useState<Mode>("enter");
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [isBusy, setIsBusy] = useState(false);
+  const [problem, setProblem] = useState<{ readonly field?: "email" | "password"; readonly text: string } | null>(null);
+  const [news, setNews] = useState<string | null>(null);
+
+  useEffect(() => {
+    document.title = `${words.signIn.title} · ${words.app}`;
+  }, [words]);
+  useEffect(() => {
+    const { data } = supabase.auth.onAuthStateChange((event, session) => {
+      if (event === "PASSWORD_RECOVERY") setMode("renew");
+      else if (session && (event === "INITIAL_SESSION" || event === "SIGNED_IN") && !isRecovery())
+        location.replace(nextPath());
+    });
+    return () => data.subscription.unsubscribe();
+  }, [supabase]);
+
+  const submit = async (event: SyntheticEvent) => {
+    event.preventDefault();
+    const found = findProblem(words, mode, email, password);
+    setProblem(found);
+    setNews(null);
+    if (found) return;
+    setIsBusy(true);
+    const here = `${location.origin}${location.pathname}`;
+    try {
+      if (mode === "enter") {
+        const { error } = await supabase.auth.signInWithPassword({ email, password });
+        if (error) throw error;
+      } else if (mode === "create") {
+        const { data, error } = await supabase.auth.signUp({ email, password, options: { emailRedirectTo: here } });
+        if (error) throw error;
+        if (!data.session) setNews(words.signIn.confirmEmail);
+      } else if (mode === "forgot") {
+        const { error } = await supabase.auth.resetPasswordForEmail(email, { redirectTo: here });
+        if (error) throw error;
+        setNews(words.signIn.linkSent);
+      } else {
+        const { error } = await supabase.auth.updateUser({ password });
+        if (error) throw error;
+        location.replace(nextPath());
+      }
+    } catch (error) {
+      setProblem({ text: sentenceOf(words, error) });
+    } finally {
+      setIsBusy(false);
+    }
+  };
+
+  const change = (next: Mode) => () => {
+    setMode(next);
+    setProblem(null);
+    setNews(null);
+  };
+  const labels = {
+    enter: words.signIn.enter,
+    create: words.signIn.create,
+    forgot: words.signIn.sendLink,
+    renew: words.signIn.setPassword,
+  };
+  return (
+    <div className="sign-in">
+      <aside>
+        <img src="/icon.svg" alt="" width="56" height="56" />
+        <p className="claim">{words.signIn.welcome}</p>
+        <p>{words.signIn.lead}</p>
+        <ul>
+          {words.signIn.points.map((point) => (
+            <li key={point}>
+              <Icon name="good" />
+              {point}
+            </li>
+          ))}
+        </ul>
+      </aside>
+      <main>
+        <Corner />
+        <form className="form narrow" onSubmit={(event) => void submit(event)} noValidate>
+          <h1>{labels[mode]}</h1>
+          {mode !== "renew" && (
+            <Field label={words.signIn.email} problem={problem?.field === "email" ? problem.text : null}>
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  type="email"
+                  autoComplete="username"
+                  value={email}
+                  onChange={(event) => setEmail(event.target.value.trim())}
+                />
+              )}
+            </Field>
+          )}
+          {mode !== "forgot" && (
+            <Field
+              label={mode === "renew" ? words.signIn.newPassword : words.signIn.password}
+              hint={mode === "enter" ? undefined : words.signIn.passwordHint}
+              problem={problem?.field === "password" ? problem.text : null}
+            >
+              {(attributes) => (
+                <input
+                  {...attributes}
+                  type="password"
+                  autoComplete={mode === "enter" ? "current-password" : "new-password"}
+                  value={password}
+                  onChange={(event) => setPassword(event.target.value)}
+                />
+              )}
+            </Field>
+          )}
+          {problem && !problem.field && <Notice tone="bad">{problem.text}</Notice>}
+          {news && <Notice tone="good">{news}</Notice>}
+          <SubmitButton isBusy={isBusy}>{labels[mode]}</SubmitButton>
+          {mode === "enter" && (
+            <button type="button" className="button plain" onClick={change("forgot")}>
+              {words.signIn.forgot}
+            </button>
+          )}
+          <p className="switch">
+            {mode === "enter" ? words.signIn.noAccount : words.signIn.haveAccount}{" "}
+            <button
+              type="button"
+              className="button plain small"
+              onClick={change(mode === "enter" ? "create" : "enter")}
+            >
+              {mode === "enter" ? words.signIn.create : words.signIn.enter}
+            </button>
+          </p>
+        </form>
+      </main>
+    </div>
+  );
+}
+
+function findProblem(words: Catalogue, mode: Mode, email: string, password: string) {
+  if (mode !== "renew" && !/^\S+@\S+$/.test(email)) return { field: "email", text: words.signIn.badEmail } as const;
+  if (mode !== "forgot" && !password) return { field: "password", text: words.common.required } as const;
+  const isNew = mode === "create" || mode === "renew";
+  if (isNew && password.length < SHORTEST_PASSWORD)
+    return { field: "password", text: words.signIn.passwordHint } as const;
+  return null;
+}
+
+function sentenceOf(words: Catalogue, error: unknown): string {
+  const { code = "", status = 0, message = "" } = error as { code?: string; status?: number; message?: string };
+  if (status === 429) return words.signIn.slowDown;
+  if (code === "invalid_credentials" || /invalid.*(login|credentials)/i.test(message)) return words.signIn.wrong;
+  if (code === "user_already_exists" || /already/i.test(message)) return words.signIn.taken;
+  if (code === "weak_password") return words.signIn.weak;
+  if (code === "email_address_invalid") return words.signIn.badEmail;
+  if (status === 0 || /fetch/i.test(message)) return navigator.onLine ? words.errors.unreachable : words.errors.offline;
+  return words.signIn.failed;
+}
+
+function isRecovery(): boolean {
+  return location.hash.includes("type=recovery");
+}
+
+/** Back to where the person came from, and never to another site. */
+function nextPath(): string {
+  const next = new URLSearchParams(location.search).get("next") ?? "";
+  return /^\/(?![/\\])/.test(next) ? next : "/chats/";
+}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     import httpx
 
     from tests.world import Organization, Simulator, User
 
+Result = TypeVar("Result")
 OAUTH, META_API = "/whatsapp-oauth", "/whatsapp-meta-api"
 _numbers = itertools.count(secrets.randbelow(90_000) * 100)
 
@@ -25,6 +30,12 @@ class Typed:
     @property
     def e164(self) -> str:
         return f"+{self.digits}"
+
+
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run something in a loop of its own. `asyncio.run` would drop, unclosed, the loop that Mangum makes."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        return loop.run_until_complete(coroutine)
 
 
 def new_number() -> Typed:

@@ -184,6 +184,8 @@ class Graph:
                 raise GraphError(100, "(#100) Invalid post_id parameter")
             raise unknown_object(call.method, call.object_id)
         found = EDGES.get((kind, call.edge, call.method))
+        if found is None and "/" in call.edge:
+            found = EDGES.get((kind, f"{call.edge.split('/')[0]}/*", call.method))
         if found is not None:
             return found
         if call.method == "GET" and call.edge != "node":

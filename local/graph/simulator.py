@@ -488,6 +488,8 @@ class Simulator:
         for extra in ("referral", "errors", "group_id", "identity"):
             if extra in wanted:
                 told[extra] = wanted[extra]
+        if kind == "unsupported" and "errors" not in told:
+            told["errors"] = [_unsupported()]
         told["type"] = kind
         if content != {}:
             told[kind] = content
@@ -730,6 +732,12 @@ def _known(kind: Any, wanted: dict[str, Any]) -> dict[str, Any]:
         if name not in names:
             raise Refused(f"A {kind.__name__.lower()} has no {name!r}; it has {', '.join(sorted(names))}.")
     return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _unsupported() -> dict[str, Any]:
+    error = to_status_error(131051)
+    del error["href"]
+    return error
 
 
 def sample_media(kind: str) -> tuple[str, bytes]:

@@ -124,6 +124,10 @@ class Number:
     registrations: list[float] = field(default_factory=list)
     deregistrations: list[float] = field(default_factory=list)
     pin_guesses: list[float] = field(default_factory=list)
+    qr_codes: dict[str, str] = field(default_factory=dict)
+    automation: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    public_key: str | None = None
     synced: list[str] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     """Threads that a coexistence number shares, in the shape of the webhook; a small sample if empty."""

@@ -48,9 +48,10 @@ def upload(simulator: Simulator, call: Call, number: Number) -> dict[str, Any]:
     file = call.files.get("file")
     if file is None:
         raise required("file")
-    mime_type = _plain(file.mime_type)
-    if mime_type not in MIME_TYPES and call.text("type"):
-        mime_type = _plain(call.need("type"))
+    given = file.mime_type
+    if _plain(given) not in MIME_TYPES:
+        given = call.text("type") or given
+    mime_type = _plain(given)
     if mime_type not in MIME_TYPES:
         raise GraphError(
             100,
@@ -65,9 +66,7 @@ def upload(simulator: Simulator, call: Call, number: Number) -> dict[str, Any]:
             131053,
             details=f"File size {len(file.content)} exceeds the limit of {most} bytes for type {mime_type}.",
         )
-    media = simulator.add_media(
-        number, file.content, file.mime_type, file.name, simulator.settings.media_lifetime
-    )
+    media = simulator.add_media(number, file.content, given, file.name, simulator.settings.media_lifetime)
     return {"id": media.id}
 
 

@@ -65,6 +65,12 @@ def health_status(simulator: Simulator, call: Call, number: Number) -> Any:
     return {"can_send_message": _worst(entities), "entities": entities}
 
 
+def health_of_waba(simulator: Simulator, call: Call, waba_id: str) -> dict[str, Any]:
+    """Show whether a WABA can send messages."""
+    entities = waba_and_app_health(simulator, call, waba_id)
+    return {"can_send_message": _worst(entities), "entities": entities}
+
+
 def waba_and_app_health(simulator: Simulator, call: Call, waba_id: str) -> list[dict[str, Any]]:
     """Show the health of what stands above a number or a template."""
     waba = simulator.state.wabas[waba_id]
@@ -170,7 +176,9 @@ FIELDS: dict[str, Show] = {
     "country_dial_code": lambda _simulator, _call, number: phones.split(number.phone_number)[0],
     "country_code": lambda _simulator, _call, number: phones.country_of(number.phone_number),
     "unified_cert_status": _plain("name_status"),
-    "conversational_automation": _always(None),
+    "conversational_automation": lambda _simulator, _call, number: (
+        {"id": number.id, **number.automation} if number.automation else None
+    ),
 }
 
 

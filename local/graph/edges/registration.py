@@ -25,7 +25,9 @@ _FULL_LENGTH = 11
 @edge("waba", "phone_numbers", "POST")
 def add_number(simulator: Simulator, call: Call, waba: Waba) -> dict[str, Any]:
     """Add a number that is on no WABA yet; it is neither verified nor registered."""
-    code, given = phones.digits_of(call.need("cc")), call.need("phone_number")
+    # The documentation says `cc`; clients that work send `country_code`.
+    code = phones.digits_of(call.text("country_code") or call.need("cc"))
+    given = call.need("phone_number")
     name = call.need("verified_name")
     if not _SHORTEST_NAME <= len(name) <= _LONGEST_NAME:
         raise GraphError(100, "(#100) Param verified_name must be 2 to 75 characters long")

@@ -30,7 +30,18 @@ FIELDS = (
     "message_send_ttl_seconds",
     "id",
 )
-_MORE_FIELDS = ("rejected_reason", "quality_score", "health_status", "correct_category", "sub_category")
+_MORE_FIELDS = (
+    "rejected_reason",
+    "quality_score",
+    "health_status",
+    "correct_category",
+    "sub_category",
+    "library_template_name",
+    "cta_url_link_tracking_opted_out",
+    "degrees_of_freedom_spec",
+    "created_time",
+    "last_updated_time",
+)
 
 
 def show_template(
@@ -81,12 +92,20 @@ def list_templates(simulator: Simulator, call: Call, waba: Waba) -> dict[str, An
     """List templates, filtered by name, status, category, language or content."""
     found = [template for template in simulator.state.templates_of(waba.id) if _is_wanted(call, template)]
     asked = call.fields()
-    return page(
+    listed = page(
         call,
         found,
         lambda template: show_template(simulator, call, template, asked),
         simulator.base_url,
     )
+    if call.query.get("summary"):
+        listed["summary"] = {
+            "total_count": len(found),
+            "message_template_count": len(simulator.state.templates_of(waba.id)),
+            "message_template_limit": MOST_TEMPLATES,
+            "are_translations_complete": True,
+        }
+    return listed
 
 
 def _is_wanted(call: Call, template: Template) -> bool:

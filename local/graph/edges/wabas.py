@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.graph.edges.numbers import check_callback, show_number
+from local.graph.edges.numbers import check_callback, health_of_waba, show_number
 from local.graph.errors import GraphError, nonexisting_field
 from local.graph.graph import NODE_TYPES, edge
 from local.graph.paging import page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.graph.calls import Call
     from local.graph.simulator import Simulator
     from local.graph.state import App, Number, Waba
@@ -28,11 +30,26 @@ FIELDS = (
     "primary_business_location",
     "status",
 )
+WITHOUT_VALUE = (
+    "is_enabled_for_insights",
+    "marketing_messages_lite_api_status",
+    "marketing_messages_onboarding_status",
+    "disable_marketing_messages_on_cloud_api",
+    "purchase_order_number",
+    "primary_funding_id",
+    "auth_international_rate_eligibility",
+)
+"""Fields that Graph knows and the simulator has nothing to say about: left out, like any empty one."""
 
 
 @edge("waba", "node", "GET")
 def get_waba(simulator: Simulator, call: Call, waba: Waba) -> dict[str, Any]:
-    """Show the account; fields without a value are left out."""
+    """Show the account."""
+    return show_waba(simulator, call, waba)
+
+
+def show_waba(simulator: Simulator, call: Call, waba: Waba) -> dict[str, Any]:
+    """Return the fields that were asked for; fields without a value are left out."""
     asked = call.fields()
     shown: dict[str, Any] = {}
     for name in asked if asked is not None else DEFAULT_FIELDS:
@@ -46,13 +63,16 @@ def get_waba(simulator: Simulator, call: Call, waba: Waba) -> dict[str, Any]:
 def _field(simulator: Simulator, call: Call, waba: Waba, name: str) -> Any:
     if name in FIELDS:
         return getattr(waba, name)
-    if name == "phone_numbers":
-        return list_numbers(simulator, call, waba)
-    if name in ("owner_business_info", "on_behalf_of_business_info"):
-        return {"id": waba.business_id, "name": waba.business_name}
-    if name == "whatsapp_business_manager_messaging_limit":
-        return waba.messaging_limit
-    raise nonexisting_field(name, NODE_TYPES["waba"])
+    if name in WITHOUT_VALUE:
+        return None
+    show = _MADE_FIELDS.get(name)
+    if show is None:
+        raise nonexisting_field(name, NODE_TYPES["waba"])
+    return show(simulator, call, waba)
+
+
+def _owner(_simulator: Simulator, _call: Call, waba: Waba) -> dict[str, Any]:
+    return {"id": waba.business_id, "name": waba.business_name}
 
 
 @edge("waba", "phone_numbers", "GET")
@@ -125,3 +145,13 @@ def _describe(app: App) -> dict[str, str]:
 
 def _override(url: str | None) -> dict[str, str]:
     return {"override_callback_uri": url} if url else {}
+
+
+_MADE_FIELDS: dict[str, Callable[[Simulator, Call, Waba], Any]] = {
+    "subscribed_apps": list_subscribed_apps,
+    "health_status": lambda simulator, call, waba: health_of_waba(simulator, call, waba.id),
+    "phone_numbers": list_numbers,
+    "owner_business_info": _owner,
+    "on_behalf_of_business_info": _owner,
+    "whatsapp_business_manager_messaging_limit": lambda _simulator, _call, waba: waba.messaging_limit,
+}

@@ -57,7 +57,10 @@ begin
     join public.whatsapp_integrations as i on i.id = l.integration_id;
 
     return jsonb_build_object('claimed', claimed, 'next_seconds', (
-        select greatest(0, extract(epoch from min(q.run_at) - clock_timestamp()))
+        -- Null where there is none: greatest() would make a zero of it.
+        select case when min(q.run_at) is not null
+            then greatest(0, extract(epoch from min(q.run_at) - clock_timestamp()))
+        end
         from public.send_queue as q
         join public.whatsapp_integrations as i on i.id = q.integration_id and i.status = 'connected'
         where q.lease_until is null and i.id <> all (except_for)

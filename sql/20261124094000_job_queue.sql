@@ -144,7 +144,10 @@ begin
     from leased as l;
 
     return jsonb_build_object('jobs', claimed, 'next_seconds', (
-        select greatest(0, extract(epoch from min(j.run_at) - clock_timestamp()))
+        -- Null where there is none: greatest() would make a zero of it.
+        select case when min(j.run_at) is not null
+            then greatest(0, extract(epoch from min(j.run_at) - clock_timestamp()))
+        end
         from public.jobs as j
         where j.state = 'ready' and j.kind = any (known_kinds)
     ));

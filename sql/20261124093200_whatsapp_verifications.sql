@@ -115,7 +115,8 @@ begin
         and v.expires_at > now() and v.resend_at > now();
     if open_.id is not null then
         return private.describe_verification(open_) || jsonb_build_object(
-            'is_new', false, 'may_be_sent', open_.state = 'sending'
+            -- A second click finds the first one under way; after a crash the code is asked for again.
+            'is_new', false, 'is_under_way', open_.state = 'sending' and open_.updated_at > now() - interval '3 seconds'
         );
     end if;
 
@@ -162,7 +163,7 @@ begin
         now() + limits.first_pause * power(2, recent), now() + limits.lifetime
     )
     returning * into open_;
-    return private.describe_verification(open_) || jsonb_build_object('is_new', true, 'may_be_sent', false);
+    return private.describe_verification(open_) || jsonb_build_object('is_new', true, 'is_under_way', false);
 end
 $$;
 

@@ -60,9 +60,8 @@ async def request_code(
             "chosen_method": body.method,
         }
         verification: dict[str, Any] = await attempt.service.rpc("begin_verification", wanted)
-        if verification["may_be_sent"]:
-            # Cut off after the code was asked for: another one now might spoil it.
-            return await _advance(attempt, verification, "sent")
+        if verification["is_under_way"]:
+            return verification
         try:
             name = _display_name(body.display_name or caller.organization_name)
             known = await find_or_add_number(tools, access, number, name)

@@ -1,4 +1,4 @@
-"""A process may die at any step of connecting: the same call, repeated, ends connected and once only.
+"""A process may die at any step of connecting: the same call, repeated, ends connected and once only."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mangum import Mangum
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
+    from mangum import Mangum
     from starlette.requests import Request
 
     from shared.web import App
@@ -73,7 +74,13 @@ class LambdaHandler:
     def __init__(self, environ: Mapping[str, str] | None, transport: httpx.AsyncBaseTransport | None) -> None:
         self._environ = environ
         self._transport = transport
-        self._web = Mangum(create(environ, transport), lifespan="off")
+
+    @cached_property
+    def _web(self) -> Mangum:
+        # Few deployments give the worker a URL.
+        from mangum import Mangum
+
+        return Mangum(create(self._environ, self._transport), lifespan="off")
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one invocation."""

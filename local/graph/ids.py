@@ -42,6 +42,10 @@ class Ids:
         """Return letters and digits."""
         return "".join(self._random.choices(_BASE64, k=length))
 
+    def qr_code(self) -> str:
+        """Return the code of a wa.me link: fourteen characters of base32."""
+        return "".join(self._random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=14))
+
     def digits(self, length: int) -> str:
         """Return digits, for instance a verification code."""
         return "".join(self._random.choices("0123456789", k=length))

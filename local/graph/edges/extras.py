@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from local.graph.state import Number, Waba
 
 _LONGEST_PREFILL = 140
-_CODE_LENGTH = 14
 
 
 @edge("number", "message_qrdls", "GET")
@@ -30,7 +29,7 @@ def create_qr_code(simulator: Simulator, call: Call, number: Number) -> dict[str
     text = call.need("prefilled_message")
     if len(text) > _LONGEST_PREFILL:
         raise GraphError(100, "(#100) Param prefilled_message must be at most 140 characters long.")
-    code = call.text("code") or simulator.ids.letters(_CODE_LENGTH).upper()
+    code = call.text("code") or simulator.ids.qr_code()
     number.qr_codes[code] = text
     simulator.changed()
     shown = _show_qr(code, text)
@@ -95,7 +94,12 @@ def change_automation(simulator: Simulator, call: Call, number: Number) -> dict[
 def get_settings(_simulator: Simulator, _call: Call, number: Number) -> dict[str, Any]:
     """Show the settings of a number: calls are switched off, storage is the default."""
     return {
-        "calling": {"status": "DISABLED"},
+        "calling": {
+            "status": "DISABLED",
+            "call_icon_visibility": "DEFAULT",
+            "ip_addresses": {"default": ["192.0.2.1"]},
+            "callback_permission_status": "DISABLED",
+        },
         "storage_configuration": {"status": "DEFAULT"},
         **number.settings,
     }

@@ -71,6 +71,15 @@ def _field(simulator: Simulator, call: Call, waba: Waba, name: str) -> Any:
     return show(simulator, call, waba)
 
 
+@edge("waba", "node", "POST")
+def change_waba(simulator: Simulator, call: Call, waba: Waba) -> dict[str, Any]:
+    """Change the name or the time zone of the account."""
+    waba.name = call.text("name") or waba.name
+    waba.timezone_id = call.text("timezone_id") or waba.timezone_id
+    simulator.changed()
+    return {"success": True}
+
+
 def _owner(_simulator: Simulator, _call: Call, waba: Waba) -> dict[str, Any]:
     return {"id": waba.business_id, "name": waba.business_name}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 NEED_OF_A_GIVEN_STACK = ("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "GRAPH_API_URL")
+
+
+LOOP = pytest.StashKey[asyncio.AbstractEventLoop]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have an event loop before a handler is imported: Mangum would make one, and nobody would close it."""
+    config.stash[LOOP] = asyncio.new_event_loop()
+    asyncio.set_event_loop(config.stash[LOOP])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close that loop."""
+    config.stash[LOOP].close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo story up down doctor rotate-keys test coverage check format lock
+.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ doctor: setup ## Examine a deployment: what the environment names, or the local 
 
 rotate-keys: setup ## Re-encrypt everything with the first key of ENCRYPTION_KEYS (ARGS=--dry-run shows how much)
 	@$(RUN) -m local.rotate_keys $(ARGS)
+
+replay: setup ## Store what was delivered once more (ARGS=--help tells what can be chosen)
+	@$(RUN) -m local.replay $(ARGS)
 
 test: setup ## Run every test (one file: make test ARGS=tests/unit/test_crypto.py)
 	@$(RUN) -m pytest $(ARGS)

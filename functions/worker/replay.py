@@ -24,7 +24,7 @@ from shared.errors import AppError
 from shared.web import Resources
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")
 STATES = ("stored", "partial", "unassigned", "unreadable")
@@ -32,10 +32,10 @@ STATES = ("stored", "partial", "unassigned", "unreadable")
 PAGE_SIZE = 20
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Do what the command line says; returns the exit code."""
     wanted = _parser().parse_args(arguments)
-    resources = Resources(None, NEED, None)
+    resources = Resources(environ, NEED, None)
     try:
         return asyncio.run(replay(resources, wanted))
     except AppError as refusal:

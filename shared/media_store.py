@@ -98,7 +98,7 @@ class StorageStore:
     async def read(self, path: str, first: int, last: int) -> AsyncIterator[bytes]:
         """Read a part, also from a Storage that knows no ranges."""
         headers = {**self._headers, "Range": f"bytes={first}-{last}"}
-        url = f"{self._url}/object/authenticated/{BUCKET}/{quote(path)}"
+        url = f"{self._url}/object/{BUCKET}/{quote(path)}"
         async with self._client() as client, client.stream("GET", url, headers=headers) as response:
             _check(response)
             skip = 0 if response.status_code == PARTIAL else first

@@ -23,6 +23,8 @@ from shared.media_store import open_media_store
 from shared.web import bearer_token, resources
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
 
 COLUMNS = ("organization_id", "mime_type", "sha256", "filename", "state", "byte_count")
@@ -127,9 +129,17 @@ async def _answer_bytes(request: Request, media: dict[str, Any], etag: str) -> R
     if part is not None:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     body = open_media_store(resources(request)).read(media["storage_path"], first, last)
+    # Its first bytes before our own: what is not there can still be said properly.
+    begun = await anext(body, b"")
     return StreamingResponse(
-        body,
+        _join(begun, body),
         status_code=200 if part is None else PARTIAL,
         headers=headers,
         media_type=safe_type(media["mime_type"]),
     )
+
+
+async def _join(begun: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield begun
+    async for chunk in body:
+        yield chunk

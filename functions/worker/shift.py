@@ -11,6 +11,9 @@ from functions.worker.events import deliver_event
 from functions.worker.job_queue import JobQueue
 from functions.worker.media import fetch_media
 from functions.worker.send_queue import SendQueue
+from functions.worker.syncing import sync_connection
+from functions.worker.tokens import renew_token
+from functions.worker.upkeep import refresh_connections, sweep
 from shared.sender import Sender
 
 if TYPE_CHECKING:
@@ -24,6 +27,10 @@ JOBS: Mapping[str, JobFunction] = {
     "fetch_media": fetch_media,
     "run_bot": run_bot,
     "deliver_event": deliver_event,
+    "sync_connection": sync_connection,
+    "sweep": sweep,
+    "refresh_connections": refresh_connections,
+    "refresh_token": renew_token,
 }
 
 

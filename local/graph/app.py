@@ -36,8 +36,21 @@ class SimulatorApp(Starlette):
         """Answer a request."""
         if scope["type"] == "http" and not scope["path"].startswith(_OWN_PATHS):
             await self._graph(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+            return
+        if scope["type"] == "http" and _is_foreign(scope):
+            refusal = JSONResponse({"error": {"message": "Not from another site's page."}}, status_code=403)
+            await refusal(scope, receive, send)
+            return
+        if scope.get("path") == "/_simulator":
+            scope["path"] = "/_simulator/"
+        await super().__call__(scope, receive, send)
+
+
+def _is_foreign(scope: Scope) -> bool:
+    """Tell whether a page of another site makes this request: nobody's browser may drive the simulator."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2] != headers.get(b"host")
 
 
 def create_simulator(simulator: Simulator | None = None, **options: Any) -> SimulatorApp:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, Router
 
-from local.graph import phones
+from local.graph import page, phones
 from local.graph.edges import coexistence, dialog, templates
 from local.graph.faults import Fault
 from local.graph.simulator import Refused, Simulator
@@ -41,6 +41,8 @@ class Control:
     def router(self) -> Router:
         """Return the routes, relative to `/_simulator`."""
         table: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
+            ("GET", "/", page.index),
+            ("GET", "/page/{name}", page.asset),
             ("GET", "/health", self.health),
             ("POST", "/businesses", self.create_business),
             ("POST", "/apps", self.create_app),

@@ -275,6 +275,12 @@ _SDK = """
 """
 
 
+@root("favicon.ico", "GET")
+def no_icon(_simulator: Simulator, _call: Call, _node: None) -> Answer:
+    """Answer what every browser asks for."""
+    return Answer(status=204)
+
+
 @root("en_US/sdk.js", "GET")
 def sdk(_simulator: Simulator, _call: Call, _node: None) -> Answer:
     """Give the script that stands in for Meta's SDK."""

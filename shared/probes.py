@@ -55,7 +55,7 @@ TABLES = (
 )  # fmt: skip
 FUNCTIONS = (
     "store_delivery", "find_webhook_endpoint", "my_connection", "begin_connection", "advance_connection",
-    "begin_verification", "take_guess", "take_signup", "claim_token_refreshes", "keep_templates",
+    "begin_verification", "take_guess", "take_signup", "keep_refreshed_token", "keep_templates",
 )  # fmt: skip
 NEEDED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
 PLATFORM = (

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.access import load_access, mark_token_dead
-from shared.errors import AppError
-from shared.graph import GraphError, GraphUnreachable
+from shared.access import mark_token_dead
+from shared.graph import GraphError
 from shared.meta_errors import classify
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 # Failing this close to the end, the owner is told; before that, trying again is enough.
 ALARM = timedelta(days=3)
-AT_ONCE = 20
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 6 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,33 +57,27 @@ async def refresh_token(tools: Resources, access: StoredAccess) -> Renewal:
     return await _keep(tools, access, str(answer["access_token"]), expires_at)
 
 
-async def refresh_due_tokens(tools: Resources, *, most: int = AT_ONCE) -> int:
-    """Renew the tokens that are due, one after the other; for the schedule. Returns how many were."""
-    due: list[str] = await tools.database.as_service().rpc("claim_token_refreshes", {"most": most})
-    renewed = 0
-    for integration_id in due or []:
-        access = await load_access(tools, integration_id)
-        if access is not None:
-            renewed += await _refresh_one(tools, access)
-    return renewed
+async def refresh_due_tokens(tools: Resources) -> int:
+    """Revive the renewals that were lost or given up although the token lives; each token has its own job."""
+    revived: int = await tools.database.as_service().rpc("revive_token_refreshes")
+    return revived
 
 
-async def _refresh_one(tools: Resources, access: StoredAccess) -> bool:
-    try:
-        renewal = await refresh_token(tools, access)
-    except (GraphError, GraphUnreachable, AppError) as error:
-        await _tell_of_failure(tools, access, error)
-        return False
-    log.info("token.refreshed", integration_id=access.integration_id, expires_at=renewal.expires_at)
-    return renewal.is_refreshed
+def retry_seconds(expires_at: datetime | None, attempts: int, now: datetime) -> float:
+    """Return the pause after a failed renewal: minutes, then hours, and several tries before the end."""
+    left = (expires_at - now).total_seconds() if expires_at else LONGEST_PAUSE
+    return max(SHORTEST_PAUSE, min(LONGEST_PAUSE, 60.0 * 3.0 ** min(attempts - 1, 8), left / 4))
 
 
-async def _tell_of_failure(tools: Resources, access: StoredAccess, error: Exception) -> None:
+async def tell_of_failure(tools: Resources, access: StoredAccess, error: Exception) -> None:
+    """Tell the operator, and the owner too when the end is close or has come."""
     is_close = access.expires_at is not None and access.expires_at - datetime.now(UTC) < ALARM
-    # An alarm for the operator when it is close; the owner is told in the dashboard.
     write = log.error if is_close else log.warning
     write(
-        "token.not_refreshed", integration_id=access.integration_id, expires_at=access.expires_at, error=error
+        "token.not_refreshed",
+        integration_id=access.integration_id,
+        expires_at=access.expires_at,
+        error=error,
     )
     if isinstance(error, GraphError) and classify(error).effect == "token_dead":
         await mark_token_dead(tools, access.integration_id, classify(error).sentence("es"))

@@ -49,12 +49,8 @@ end
 $$;
 
 alter table public.whatsapp_integrations
-    -- When the token is to be renewed next; null where it never expires.
-    add column token_refresh_at timestamptz,
-    add column token_refresh_attempts integer not null default 0;
-create index whatsapp_integrations_token_refresh_at_idx
-    on public.whatsapp_integrations (token_refresh_at)
-    where token_refresh_at is not null;
+    -- When the token is to be renewed; null where it never expires.
+    add column token_refresh_at timestamptz;
 
 -- A week before its end, or when half of a shorter life is over.
 create function private.token_refresh_time(expires timestamptz) returns timestamptz
@@ -71,10 +67,8 @@ as $$
 begin
     if new.access_token is null or new.token_expires_at is null then
         new.token_refresh_at := null;
-        new.token_refresh_attempts := 0;
     elsif tg_op = 'INSERT' or new.token_expires_at is distinct from old.token_expires_at then
         new.token_refresh_at := private.token_refresh_time(new.token_expires_at);
-        new.token_refresh_attempts := 0;
     end if;
     return new;
 end
@@ -83,26 +77,43 @@ create trigger whatsapp_integrations_plan_token_refresh
     before insert or update of access_token, token_expires_at on public.whatsapp_integrations
     for each row execute function private.plan_token_refresh();
 
--- Hands out connections whose token is due, each to one caller: the next attempt is put off before it is made,
--- and further each time it fails.
-create function public.claim_token_refreshes(most integer default 20) returns setof uuid
+-- The renewal is a job, born with the token that it renews; one for each end.
+create function private.enqueue_token_refresh() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.jobs (organization_id, kind, payload, key, run_at, max_attempts)
+    values (
+        new.organization_id, 'refresh_token', jsonb_build_object('integration_id', new.id),
+        new.id || ':' || floor(extract(epoch from new.token_expires_at))::bigint, new.token_refresh_at, 40
+    )
+    on conflict (kind, key) do nothing;
+    return null;
+end
+$$;
+create trigger whatsapp_integrations_enqueue_token_refresh
+    after insert or update of access_token, token_expires_at on public.whatsapp_integrations
+    for each row when (new.token_refresh_at is not null) execute function private.enqueue_token_refresh();
+
+-- The net below: a renewal whose job was lost, or given up although the token lives, is tried again.
+create function public.revive_token_refreshes() returns integer
 language sql volatile
 set search_path = ''
 as $$
-    with due as (
-        select i.id
+    with revived as (
+        insert into public.jobs as j (organization_id, kind, payload, key, run_at, max_attempts)
+        select
+            i.organization_id, 'refresh_token', jsonb_build_object('integration_id', i.id),
+            i.id || ':' || floor(extract(epoch from i.token_expires_at))::bigint, now(), 40
         from public.whatsapp_integrations as i
-        where i.token_refresh_at <= now() and i.status in ('connected', 'error') and i.access_token is not null
-        order by i.token_refresh_at
-        limit most
-        for update skip locked
+        where i.status = 'connected' and i.token_refresh_at < now() - interval '6 hours' and i.token_expires_at > now()
+        on conflict (kind, key) do update set
+            state = 'ready', run_at = now(), attempts = 0, finished_at = null, last_error = null
+        where j.state = 'dead'
+        returning j.id
     )
-    update public.whatsapp_integrations as i set
-        token_refresh_attempts = i.token_refresh_attempts + 1,
-        token_refresh_at = now() + least(interval '6 hours', interval '1 minute' * power(3, least(i.token_refresh_attempts, 6)))
-    from due
-    where i.id = due.id
-    returning i.id
+    select count(*)::integer from revived
 $$;
 
 -- Stores a renewed token, unless another one was stored meanwhile.
@@ -115,7 +126,6 @@ as $$
     with kept as (
         update public.whatsapp_integrations as i set
             access_token = encrypted_token, token_expires_at = expires, token_checked_at = now(),
-            token_refresh_at = private.token_refresh_time(expires), token_refresh_attempts = 0,
             status = case when i.status = 'error' and i.error_code = 'token_dead' then 'connected' else i.status end,
             error_code = case when i.error_code = 'token_dead' then null else i.error_code end,
             error_message = case when i.error_code = 'token_dead' then null else i.error_message end
@@ -274,12 +284,13 @@ as $$
 $$;
 
 revoke execute on function
-    private.token_refresh_time, private.plan_token_refresh, public.count_registration, public.claim_token_refreshes,
+    private.token_refresh_time, private.plan_token_refresh, private.enqueue_token_refresh,
+    public.revive_token_refreshes, public.count_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates
     from public, anon, authenticated;
 grant execute on function
-    private.token_refresh_time, public.count_registration, public.claim_token_refreshes,
+    private.token_refresh_time, public.revive_token_refreshes, public.count_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates
     to service_role;

@@ -16,6 +16,7 @@ create index whatsapp_registrations_number_idx on public.whatsapp_registrations 
 create index whatsapp_registrations_organization_id_idx on public.whatsapp_registrations (organization_id);
 
 alter table public.whatsapp_registrations enable row level security;
+revoke all on sequence public.whatsapp_registrations_id_seq from public, anon, authenticated;
 revoke all on public.whatsapp_registrations from public, anon, authenticated;
 grant select, insert, delete on public.whatsapp_registrations to service_role;
 

@@ -104,7 +104,8 @@ RULES = {
         from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
             and a.attname ~ '(token|secret|hash|pin|body)(_|$)'
-            and a.attname not in ('token_expires_at', 'token_checked_at', 'token_refreshed_at')
+            -- When, not what.
+            and a.attname !~ '_(at|until)$'
             and has_column_privilege('authenticated', c.oid, a.attnum, 'select')
     """,
     "users write no status, no id of Meta's, no credential": """

@@ -51,6 +51,7 @@ AppError                        500 unexpected
 │   ├── PermissionMissing       502 permission_missing
 │   ├── NumberNotReady          502 number_not_ready
 │   ├── NumberOnWhatsApp        409 number_on_whatsapp
+│   ├── WebhookUnverified       409 webhook_unverified
 │   ├── RecipientUnreachable    422 recipient_unreachable
 │   ├── TemplateRefused         422 template_refused
 │   ├── MessageRefused          422 message_refused
@@ -757,6 +758,17 @@ class NumberOnWhatsApp(MetaRefused):
     sentences = _say(
         "This number is already registered on WhatsApp. Remove it from that account first, or migrate it.",
         "Este número ya está registrado en WhatsApp. Elimínalo primero de esa cuenta o mígralo.",
+    )
+
+
+class WebhookUnverified(MetaRefused):
+    """Meta asked our address for the handshake and did not get the right answer."""
+
+    status = 409
+    code = "webhook_unverified"
+    sentences = _say(
+        "Meta could not verify the webhook's address. It must answer from outside with the right token.",
+        "Meta no pudo verificar la dirección del webhook. Debe responder desde fuera con el token correcto.",
     )
 
 

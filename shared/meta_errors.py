@@ -24,6 +24,7 @@ from shared.errors import (
     RecipientUnreachable,
     TemplateRefused,
     TokenDead,
+    WebhookUnverified,
     WindowClosed,
     WrongCode,
 )
@@ -297,6 +298,12 @@ ROWS: tuple[Row, ...] = (
         2593002, "agent", "never", "none", TemplateRefused,
         "There is no such template in this account. Reload the list of templates.",
         "No existe esa plantilla en esta cuenta. Recarga la lista de plantillas.",
+    ),
+    # The webhook's handshake, which Meta makes during the call that sets a callback
+    _row(
+        2200, "deployer", "after_fix", "none", WebhookUnverified,
+        "Meta could not verify the webhook's address: it must answer from outside with the right token.",
+        "Meta no pudo verificar la dirección del webhook: debe responder desde fuera con el token correcto.",
     ),
     # The business, its account, its number
     _row(

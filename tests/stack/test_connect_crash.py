@@ -176,6 +176,48 @@ def test_entering_the_code_survives_a_crash_at_every_step(
         pytest.fail("it never came to an end")
 
 
+@pytest.mark.parametrize("is_coexistence", [False, True], ids=["registered_by_us", "coexistence"])
+def test_metas_dialog_survives_a_crash_at_every_step(
+    world: World,
+    simulator: Simulator,
+    new_organization: Callable[..., Organization],
+    is_coexistence: bool,
+) -> None:
+    lost = []
+    for step in range(1, MOST_STEPS):
+        owner = new_organization().owner
+        done = simulator.post("/signups", phone_number=new_number().digits, coexistence=is_coexistence)
+        state = owner.functions.post("/whatsapp-oauth/start", json={}).json()["state"]
+        body = {"state": state, "code": done["code"], "waba_id": done["waba_id"]}
+
+        first = call(world, owner, "/exchange", body, kill_at=step)
+        if first is not None:
+            assert step > 25
+            break
+        again = call(world, owner, "/exchange", body, kill_at=0)
+        assert again is not None
+        if again.status_code != 200 and again.json()["error"]["code"] == "dialog_code_spent":
+            # Meta had given the token and it was not kept yet: only a new dialog brings another.
+            lost.append(step)
+            code = simulator.post("/oauth/codes", waba_ids=[done["waba_id"]])["value"]
+            state = owner.functions.post("/whatsapp-oauth/start", json={}).json()["state"]
+            again = call(world, owner, "/exchange", {**body, "state": state, "code": code}, kill_at=0)
+            assert again is not None
+
+        is_over = again.status_code == 400 and again.json()["error"]["code"] == "invalid_state"
+        assert again.status_code == 200 or is_over, (step, again.text)
+        assert status(owner)["status"] == "connected", step
+        (number,) = [row for row in simulator.get("/numbers") if row["id"] == done["phone_number_id"]]
+        assert len(number["registrations"]) == (0 if is_coexistence else 1)
+        # What was cut off in the middle of asking is asked for by the worker, a minute later.
+        assert len(number["synced"]) == len(set(number["synced"])) <= (2 if is_coexistence else 0)
+        assert len(waba_at_meta(simulator, done["waba_id"])["subscriptions"]) == 1
+    else:
+        pytest.fail("it never came to an end")
+    # Between Meta's answer and our storing it there are two moments, and no others.
+    assert len(lost) <= 2
+
+
 def let_three_seconds_pass(database: Connection, number: Typed) -> None:
     database.execute("alter table whatsapp_verifications disable trigger user")
     database.execute(

@@ -1,4 +1,4 @@
-"""What Meta can say to a connection has a guided answer of its own, and once it has passed the call goes on."""
+"""What Meta can say to a connection has a guided answer, and once it has passed the same call goes on."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ A folder `functions/<name>` with a `handler.py` answers at `/functions/v1/whatsa
 listed here. The webhook answers at `/api/webhooks/whatsapp` too, the path that Vercel gives it.
 
 GET  /         the dashboard; where it is not built, a page about this stack, for the developer
+GET  /functions/v1/openapi.json   what all of them take and answer
+GET  /functions/v1/openapi        the same, to be read
 GET  /health   whether the functions could be loaded
 """
 
@@ -21,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
+from local import openapi
 from local.dashboard import Dashboard
 from local.programs import ROOT
 from local.settings import HOST
@@ -86,9 +89,16 @@ def create(environ: Mapping[str, str]) -> Functions:
         error = {"code": "not_found", "message": message, "retryable": False, "help": "not_found"}
         return JSONResponse({"error": error}, 404)
 
+    async def show_document(_request: Request) -> JSONResponse:
+        return JSONResponse(openapi.document())
+
+    async def show_api(_request: Request) -> HTMLResponse:
+        return HTMLResponse(openapi.page(openapi.document()))
+
     dashboard = Dashboard(environ)
     pages = [Route("/{path:path}", dashboard.answer)] if dashboard.is_built() else [Route("/", show_page)]
-    routes = [Route("/health", show_health), Route(f"{PREFIX}{{path:path}}", not_there), *pages]
+    api = [Route(f"{PREFIX}openapi.json", show_document), Route(f"{PREFIX}openapi", show_api)]
+    routes = [Route("/health", show_health), *api, Route(f"{PREFIX}{{path:path}}", not_there), *pages]
     return Functions(apps, Starlette(routes=routes, exception_handlers={404: refuse}))
 
 
@@ -100,6 +110,7 @@ def _page(names: list[str], environ: Mapping[str, str]) -> str:
     rows = [
         ("Functions", "<br>".join(html.escape(f"{base}/{name}") for name in names) or "none yet"),
         ("Supabase", html.escape(environ.get("SUPABASE_URL", ""))),
+        ("The API", link(f"{base}/openapi")),
         ("Graph API", link(environ.get("GRAPH_API_URL", "") + "/_simulator")),
     ]
     table = "".join(f"<tr><th scope=row>{name}<td>{value}" for name, value in rows)

@@ -121,6 +121,22 @@ def parse_keys(text: str) -> dict[str, bytes]:
     return keys
 
 
+def parse_envelopes(text: str) -> dict[str, bytes]:
+    """Read `id:base64,…` whose values are keys that a service encrypted; raise ValueError as `parse_keys`."""
+    envelopes: dict[str, bytes] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key_id, _, encoded = part.partition(":")
+        if not KEY_ID.fullmatch(key_id) or not encoded or key_id in envelopes:
+            raise ValueError("must look like kms:id:base64, with a comma between keys, each id once.")
+        try:
+            envelopes[key_id] = base64.b64decode(_pad(encoded), validate=True)
+        except binascii.Error:
+            raise ValueError("has no base64 behind an id: copy what KMS encrypted.") from None
+    if not envelopes:
+        raise ValueError("must hold at least one key behind kms:")
+    return envelopes
+
+
 def _decode_key(encoded: str, which: str) -> bytes:
     try:
         key = base64.b64decode(_pad(encoded.replace("-", "+").replace("_", "/")), validate=True)

@@ -384,9 +384,16 @@ def _role_of_jwt(text: str) -> object:
 
 
 def _read_key_ring(text: str) -> Secret:
-    from shared.crypto import parse_keys
+    from shared.crypto import parse_envelopes, parse_keys
 
-    parse_keys(text)
+    # The other forms name where the keys are: shared/key_sources.py.
+    if text.startswith("kms:"):
+        parse_envelopes(text.removeprefix("kms:"))
+    elif text.startswith("secretsmanager:"):
+        if not text.removeprefix("secretsmanager:").strip():
+            raise ValueError("must name a secret behind secretsmanager:")
+    else:
+        parse_keys(text)
     return Secret(text)
 
 

@@ -110,9 +110,9 @@ class Resources:
     @cached_property
     def keys(self) -> KeyRing:
         """The keys that open what is encrypted at rest."""
-        from shared.crypto import KeyRing
+        from shared.key_sources import load_key_ring
 
-        return KeyRing.from_setting(self.settings.encryption_keys)
+        return load_key_ring(self.settings.encryption_keys)
 
     async def close(self) -> None:
         """Close what was opened; the server is going down."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def reconnect(tools: Resources, caller: Caller, *, pin: Pin | None) -> None:
-    """Go on where it was; raise `VerificationRequired` or `CredentialsNeeded` for what a person must bring."""
+    """Go on where it was; raise `VerificationRequired` or `CredentialsNeeded` where a person must act."""
     row = caller.integration
     if row is None or row["phone_number_id"] is None:
         raise IntegrationNotFound

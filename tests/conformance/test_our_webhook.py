@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 import pytest
 
 from local.conformance.payloads import Maker
 from local.conformance.suite import Suite, to_table
+from local.stack import running_stack
 from tests.conformance.receivers import SECRET, VERIFY_TOKEN
 from tests.database.tenants import make_tenant
+from tests.stack.test_crash import Server, database_server, webhook_server
 
 if TYPE_CHECKING:
-    import psycopg
+    from pathlib import Path
 
     from local.stack import Stack
+
+__all__ = ["database_server"]
 
 
 @pytest.mark.slow
@@ -47,6 +54,54 @@ async def test_our_webhook_passes_the_whole_suite(
         print(to_table(results))  # noqa: T201 - the table is what a reader wants to see
     assert [result for result in results if result.outcome == "failed"] == []
     assert {result.area for result in results if result.outcome == "skipped"} == {"trouble"}
+
+
+@pytest.mark.slow
+async def test_our_webhook_passes_the_cases_that_break_it(
+    tmp_path: Path, database_server: tuple[Server, str]
+) -> None:
+    """Its database goes away and comes back; its process is killed: nothing is lost and nothing doubled."""
+    postgres, database_url = database_server
+    environ = {**os.environ, "DATABASE_URL": database_url, "LOCAL_WORKER": "off"}
+    for name in ("SUPABASE_URL", "FUNCTIONS_URL"):
+        environ.pop(name, None)
+    with running_stack(tmp_path / "stack", environ) as stack, webhook_server(stack) as (webhook, url):
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            tenant = make_tenant(connection)
+
+        async def count(keys: list[str]) -> dict[str, int]:
+            return await asyncio.to_thread(_count, database_url, keys)
+
+        async def crash() -> None:
+            await asyncio.to_thread(webhook.end, signal.SIGKILL)
+            await asyncio.to_thread(webhook.start)
+
+        async def break_store() -> None:
+            await asyncio.to_thread(postgres.end, signal.SIGINT)
+
+        async def mend_store() -> None:
+            await asyncio.to_thread(postgres.start)
+
+        async with httpx.AsyncClient(timeout=60.0, trust_env=False) as client:
+            suite = Suite(
+                url=url,
+                secret=stack.variables["WHATSAPP_APP_SECRET"],
+                client=client,
+                maker=Maker(waba_id=tenant.waba_id, phone_number_id=tenant.phone_number_id),
+                ask=count,
+                crash=crash,
+                break_store=break_store,
+                mend_store=mend_store,
+            )
+            results = await suite.run("trouble")
+
+    assert [result.outcome for result in results] == ["passed", "passed"], to_table(results)
+
+
+def _count(database_url: str, keys: list[str]) -> dict[str, int]:
+    statement = "select wamid, count(*) from messages where wamid = any(%s) group by wamid"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        return {str(wamid): int(total) for wamid, total in connection.execute(statement, (keys,))}
 
 
 async def test_a_public_librarys_receiver_fails_where_it_is_known_to(

@@ -26,9 +26,10 @@ ENCRYPTION_CONTEXT = {"purpose": "whatsapp-functions"}
 # Wrong names and missing rights stay wrong, however often they are tried.
 OUR_FAULT = frozenset(
     {
-        "ResourceNotFoundException", "NotFoundException", "AccessDeniedException",
-        "InvalidCiphertextException", "IncorrectKeyException", "DecryptionFailure", "InvalidRequestException", "InvalidParameterException",
-        "KMSInvalidStateException", "DisabledException", "UnrecognizedClientException",
+        "AccessDeniedException", "DecryptionFailure", "DisabledException", "IncorrectKeyException",
+        "InvalidCiphertextException", "InvalidParameterException", "InvalidRequestException",
+        "KMSInvalidStateException", "NotFoundException", "ResourceNotFoundException",
+        "UnrecognizedClientException",
     }
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The keys come from the setting, from AWS Secrets Manager, or sealed by AWS KMS: the same ring either way."""
+"""The keys come from the setting, from Secrets Manager, or sealed by AWS KMS: the same ring either way."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ GET, POST /webhook-subscription  whether and where Meta delivers
 POST /sync                   reads number and templates anew; asks for a phone app's contacts and history
 POST /token/refresh          renews the access token
 GET  /media/{message_id}     the bytes of an attachment, or a short-lived address of them
+GET, POST /bot, POST /bot/secret                      what answers customers by itself
+GET, POST, DELETE /event-endpoints[/{id}[/secret|/replay]]  where the organization is told of its messages
 GET  /diagnostics            the doctor: each link of the chain, and what to do about the one that broke
 
 Members may look, owners may change. Every call goes to Meta with the organization's own token; when Meta says
@@ -23,7 +25,7 @@ from mangum import Mangum
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from functions.meta_api import number, profile, subscription, sync, templates
+from functions.meta_api import bots, event_endpoints, number, profile, subscription, sync, templates
 from functions.meta_api.media import serve_media
 from functions.meta_api.models import (
     ProfileBody,
@@ -188,6 +190,14 @@ def create(
         Route("/sync", synchronise, methods=["POST"]),
         Route("/token/refresh", renew_token, methods=["POST"]),
         Route("/media/{message_id}", serve_media, methods=["GET"]),
+        Route("/bot", bots.show_bot, methods=["GET"]),
+        Route("/bot", bots.change_bot, methods=["POST"]),
+        Route("/bot/secret", bots.make_secret, methods=["POST"]),
+        Route("/event-endpoints", event_endpoints.list_endpoints, methods=["GET"]),
+        Route("/event-endpoints", event_endpoints.add_endpoint, methods=["POST"]),
+        Route("/event-endpoints/{endpoint_id}", event_endpoints.remove_endpoint, methods=["DELETE"]),
+        Route("/event-endpoints/{endpoint_id}/secret", event_endpoints.renew_secret, methods=["POST"]),
+        Route("/event-endpoints/{endpoint_id}/replay", event_endpoints.replay, methods=["POST"]),
         Route("/diagnostics", show_diagnostics, methods=["GET"]),
     ]
     return create_app("whatsapp-meta-api", routes, need=NEED, environ=environ, transport=transport)

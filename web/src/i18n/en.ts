@@ -332,6 +332,9 @@ export const en: Catalogue = {
   },
   chat: {
     conversation: (who) => `Conversation with ${who}`,
+    bot: "Bot",
+    botOn: "on",
+    botOff: "off",
     messages: "Messages",
     older: "Loading earlier messages…",
     beginning: "The conversation begins here",

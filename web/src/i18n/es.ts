@@ -338,6 +338,9 @@ export const es = {
   },
   chat: {
     conversation: (who: string) => `Conversación con ${who}`,
+    bot: "Bot",
+    botOn: "activo",
+    botOff: "en pausa",
     messages: "Mensajes",
     older: "Cargando mensajes anteriores…",
     beginning: "Aquí empieza la conversación",

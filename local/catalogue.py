@@ -1,6 +1,6 @@
 """Writes what the dashboard must know of `shared`: `python -m local.catalogue`; a test keeps it current.
 
-`web/src/generated/meta-errors.json` holds the sentence for each of Meta's error codes, so that a message which
+`web/src/generated/meta-errors.json` holds the sentence for each of Meta's error codes, so that a message that
 failed later, by a webhook, shows the same words as one that was refused at once.
 """
 

@@ -100,12 +100,13 @@ def test_two_organizations_connect_receive_and_send(
 
 
 def conversation(owner: User) -> list[Any]:
-    rows = owner.rest.get("/messages", params={"select": "text", "order": "created_at"}).json()
+    query = {"select": "text", "origin": "eq.live", "order": "created_at"}
+    rows = owner.rest.get("/messages", params=query).json()
     return [row["text"] for row in rows]
 
 
 def delivered(owner: User) -> bool:
-    query = {"select": "status", "direction": "eq.outbound"}
+    query = {"select": "status", "direction": "eq.outbound", "origin": "eq.live"}
     return {row["status"] for row in owner.rest.get("/messages", params=query).json()} <= {
         "delivered",
         "read",

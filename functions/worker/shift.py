@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,10 @@ JOBS: Mapping[str, JobFunction] = {
 }
 
 
+# With less time left, another round is the next invocation's.
+LEAST_SECONDS = 2.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What a shift got done."""
@@ -50,18 +55,36 @@ class Shift:
     """Works until it is told to stop."""
 
     def __init__(self, resources: Resources) -> None:
-        self._sends = SendQueue(resources, Sender())
-        self._jobs = JobQueue(resources, JOBS)
+        self._resources = resources
+        self._sender = Sender()
+        self._queues: tuple[SendQueue, JobQueue] | None = None
+        self._is_stopping = False
 
     def stop(self) -> None:
         """Begin nothing more; `run` returns when what was begun has ended."""
-        self._sends.stop()
-        self._jobs.stop()
+        self._is_stopping = True
+        for queue in self._queues or ():
+            queue.stop()
 
     async def run(self, *, seconds: float | None = None, is_patient: bool = True) -> Report:
         """Work for so many seconds, or for ever; without patience, until nothing is due."""
-        sent, jobs = await asyncio.gather(
-            self._sends.run(seconds=seconds, is_patient=is_patient),
-            self._jobs.run(seconds=seconds, is_patient=is_patient),
+        deadline = None if seconds is None else time.monotonic() + seconds
+        report = Report(sent=0, jobs=0)
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            done = await self._work(left, is_patient=is_patient)
+            report = Report(sent=report.sent + done.sent, jobs=report.jobs + done.jobs)
+            # A job may have queued a message when the sends were already over.
+            is_over = is_patient or self._is_stopping or done.jobs == 0
+            if is_over or (deadline is not None and time.monotonic() > deadline - LEAST_SECONDS):
+                return report
+
+    async def _work(self, seconds: float | None, *, is_patient: bool) -> Report:
+        sends = SendQueue(self._resources, self._sender)
+        jobs = JobQueue(self._resources, JOBS)
+        self._queues = (sends, jobs)
+        sent, done = await asyncio.gather(
+            sends.run(seconds=seconds, is_patient=is_patient),
+            jobs.run(seconds=seconds, is_patient=is_patient),
         )
-        return Report(sent=sent, jobs=jobs)
+        return Report(sent=sent, jobs=done)

@@ -1,0 +1,194 @@
+"""The same work through three entries: Lambda's events, Vercel's cron, the loop of the local stack."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from functions.worker.handler import create, create_handler
+from shared.delivery_queue import pack
+from tests import wire
+from tests.offices import open_office, workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    from local.stack import Stack
+    from tests.offices import Office
+    from tests.world import World
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class Context:
+    """What Lambda tells of an invocation."""
+
+    aws_request_id = "00000000-0000-0000-0000-000000000001"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def environ_of(stack: Stack) -> dict[str, str]:
+    return {name: text for name, text in stack.variables.items() if name != "DATABASE_URL"}
+
+
+def record(text: str, message_id: str = "1") -> dict[str, Any]:
+    return {
+        "messageId": message_id,
+        "eventSource": "aws:sqs",
+        "body": text,
+        "attributes": {"SentTimestamp": str(int(time.time() * 1000))},
+    }
+
+
+def packed(office: Office, text: str, number: int) -> str:
+    """A delivery as the webhook queues it."""
+    value = wire.value(
+        messages=[wire.text_message(text, number=number, timestamp=str(int(time.time())))],
+        contacts=[wire.contact()],
+        phone_number_id=office.business["phone_number_id"],
+    )
+    body = wire.to_wire(wire.delivery(value, waba_id=office.business["waba_id"]))
+    return pack(body, source=None)
+
+
+def prepare(office: Office) -> str:
+    """Leave work of each kind: an attachment, a bot's turn, and so a message to be sent."""
+    from tests.worker.test_bots import HOURS, make_bot
+    from tests.worker.test_media import receive
+
+    make_bot(office, HOURS)
+    message_id = receive(office)
+    office.hear(text="horario")
+    return message_id
+
+
+def is_done(office: Office, message_id: str) -> bool:
+    (stored,) = office.row("select state = 'stored' from message_media where message_id = %s", message_id)
+    return bool(stored) and [each["status"] for each in office.messages()] in (
+        ["accepted"],
+        ["sent"],
+        ["delivered"],
+        ["read"],
+    )
+
+
+def by_schedule(stack: Stack) -> None:
+    event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+    create_handler(environ_of(stack), None)(event, Context())
+
+
+def by_queue(stack: Stack) -> None:
+    event = {"Records": [record(json.dumps({"wake_up": True}))]}
+    assert create_handler(environ_of(stack), None)(event, Context()) == {"batchItemFailures": []}
+
+
+def by_cron(stack: Stack) -> None:
+    import anyio
+
+    async def call() -> httpx.Response:
+        app = create(environ_of(stack), None)
+        transport = httpx.ASGITransport(app=app)
+        secret = stack.variables["CRON_SECRET"]
+        async with httpx.AsyncClient(transport=transport, base_url="http://worker", timeout=60) as client:
+            answer = await client.get("/", headers={"authorization": f"Bearer {secret}"})
+        await app.resources.close()
+        return answer
+
+    answer = anyio.run(call)
+    assert answer.status_code == 200
+    assert answer.json()["jobs"] >= 2
+
+
+def by_loop(_stack: Stack) -> None:
+    """Done by the processes that the test runs beside it."""
+
+
+@pytest.mark.parametrize("wake", [by_schedule, by_queue, by_cron, by_loop], ids=lambda wake: wake.__name__)
+def test_every_entry_does_what_is_due(
+    stack: Stack, world: World, database: Connection, office: Office, wake: Callable[[Stack], None]
+) -> None:
+    database.execute("delete from jobs")
+    message_id = prepare(office)
+
+    if wake is by_loop:
+        with workers(world):
+            office.wait_for(lambda: is_done(office, message_id))
+    else:
+        wake(stack)
+        world.simulator.settle()
+
+    assert is_done(office, message_id)
+
+
+def test_queued_deliveries_are_stored_and_the_others_named(stack: Stack, office: Office) -> None:
+    records = [
+        record(packed(office, "uno", 1), "good-1"),
+        record("this is no delivery of ours", "bad"),
+        record(packed(office, "dos", 2), "good-2"),
+    ]
+
+    answer = create_handler(environ_of(stack), None)({"Records": records}, Context())
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    stored = office.database.execute(
+        "select text from messages where organization_id = %s order by wamid", (office.organization.id,)
+    ).fetchall()
+    assert stored == [("uno",), ("dos",)]
+
+
+def test_a_batch_that_comes_again_changes_nothing(stack: Stack, office: Office) -> None:
+    records = [record(packed(office, "uno", 1))]
+    handler = create_handler(environ_of(stack), None)
+
+    answers = [handler({"Records": records}, Context()) for _ in range(2)]
+
+    assert answers == [{"batchItemFailures": []}] * 2
+    counted = office.row(
+        "select count(*), min(unread_count) from messages m join chats c on c.id = m.chat_id"
+        " where m.organization_id = %s",
+        office.organization.id,
+    )
+    assert counted == (1, 1)
+
+
+def test_without_a_database_every_message_of_the_batch_is_left_in_the_queue(
+    stack: Stack, office: Office
+) -> None:
+    nowhere = {**environ_of(stack), "SUPABASE_URL": "http://127.0.0.1:9"}
+    records = [record(packed(office, str(number), number), f"m{number}") for number in range(3)]
+
+    answer = create_handler(nowhere, None)({"Records": records}, Context())
+
+    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == ["m0", "m1", "m2"]
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Bearer", "Basic abc"])
+def test_nobody_but_the_scheduler_wakes_it(world: World, authorization: str | None) -> None:
+    headers = {"authorization": authorization} if authorization else {}
+
+    refused = [
+        world.functions.request(method, "/whatsapp-worker", headers=headers) for method in ("GET", "POST")
+    ]
+
+    assert {answer.status_code for answer in refused} == {401}
+
+
+def test_nothing_due_is_soon_over(stack: Stack, world: World, database: Connection) -> None:
+    open_office(world, database)
+    database.execute("delete from jobs")
+    database.execute("update job_schedules set next_at = now() + interval '1 hour'")
+    handler = create_handler(environ_of(stack), None)
+
+    started = time.monotonic()
+    report = handler({"source": "aws.events"}, Context())
+
+    assert report == {"sent": 0, "jobs": 0}
+    assert time.monotonic() - started < 5

@@ -2,7 +2,7 @@
 
     python -m bench.deliveries [--json FILE]
 
-Through the real webhook over HTTP into the local stack's database, by one client, one delivery after the other.
+Through the real webhook over HTTP into the local stack's database: one client, one delivery after another.
 @supabase/lite is a development server: compare the rows with each other, not with other machines.
 """
 

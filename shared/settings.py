@@ -25,6 +25,7 @@ DEFAULT_GRAPH_API_URL = "https://graph.facebook.com"
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override
 LONGEST_WEBHOOK_URL = 200
 SHORTEST_CRON_SECRET = 16
+LONGEST_LEASE = 900
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -216,6 +217,11 @@ class Settings:
         return bool(self.read("ALLOW_LOOPBACK_ENDPOINTS"))
 
     @property
+    def worker_lease_seconds(self) -> int:
+        """For how long a job is a worker's without a sign of life: then another one does it."""
+        return int(self.read("WORKER_LEASE_SECONDS"))
+
+    @property
     def log_level(self) -> str:
         """The lowest level that is written."""
         return str(self.read("LOG_LEVEL"))
@@ -345,6 +351,12 @@ def _read_switch(text: str) -> bool:
     return text.lower() == "true"
 
 
+def _read_lease(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 2 <= int(text) <= LONGEST_LEASE:
+        raise ValueError(f"must be a number of seconds, from 2 to {LONGEST_LEASE}.")
+    return int(text)
+
+
 def _read_template_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]{1,512}", text):
         raise ValueError("must be a template's name: small letters, digits and _.")
@@ -426,6 +438,7 @@ VARIABLES: Mapping[str, Variable] = {
     "DASHBOARD_URL": Variable(read=_read_url),
     "WEBHOOK_QUEUE_URL": Variable(read=_read_url),
     "CRON_SECRET": Variable(read=_read_cron_secret, is_secret=True),
+    "WORKER_LEASE_SECONDS": Variable(read=_read_lease, default="30"),
     "MEDIA_FOLDER": Variable(read=_read_text),
     "ALLOW_LOOPBACK_ENDPOINTS": Variable(read=_read_switch, default="false"),
     "LOG_LEVEL": Variable(read=_read_level, default="info"),

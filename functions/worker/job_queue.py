@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SLOTS = 16
 # So many of the slots may be one organization's; the others are for everybody else.
 SLOTS_OF_ONE = 8
-LEASE_SECONDS = 60
 RENEWALS_PER_LEASE = 3
 IDLE_SECONDS = 1.0
 BUSY_SECONDS = 0.2
@@ -43,12 +42,12 @@ class JobQueue:
         functions: Mapping[str, JobFunction],
         *,
         slots: int = SLOTS,
-        lease_seconds: int = LEASE_SECONDS,
+        lease_seconds: int | None = None,
     ) -> None:
         self._resources = resources
         self._functions = functions
         self._slots = slots
-        self._lease_seconds = lease_seconds
+        self._lease_seconds = lease_seconds or resources.settings.worker_lease_seconds
         self._running: dict[int, tuple[Job, asyncio.Task[None]]] = {}
         self._results: list[dict[str, Any]] = []
         self._has_results = asyncio.Event()

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from shared.contacts import canonical_phone
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -232,9 +234,14 @@ def find_number(nodes: Iterable[Mapping[str, Any]], phone_number_id: str) -> Num
 
 
 def find_number_by_phone(nodes: Iterable[Mapping[str, Any]], phone_number: str) -> NumberFacts | None:
-    """Return the number that is written like this (E.164) among those of a WABA."""
+    """Return the number that is written like this (E.164) among those of a WABA, however Meta spells it."""
+    wanted = _spelling(phone_number)
     numbers = (NumberFacts.from_node(node) for node in nodes)
-    return next((number for number in numbers if number.phone_number == phone_number), None)
+    return next((number for number in numbers if _spelling(number.phone_number) == wanted), None)
+
+
+def _spelling(phone_number: str | None) -> str | None:
+    return None if phone_number is None else canonical_phone(phone_number.removeprefix("+"))
 
 
 def problem_of_app_check(error: GraphError) -> Problem | None:

@@ -162,7 +162,7 @@ CAUSES: Mapping[str, Words] = {
         "The token cannot see the WhatsApp Business account.",
         "El token no puede ver la cuenta de WhatsApp Business.",
         "In Meta's business settings, give the system user the account again, or reconnect.",
-        "En la configuración comercial de Meta, devuelve la cuenta al usuario del sistema o reconecta.",
+        "En la configuración del negocio en Meta, devuelve la cuenta al usuario del sistema o reconecta.",
     ),
     "number_gone": Words(
         "The number is not in the WhatsApp Business account any more.",

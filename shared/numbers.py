@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
 LONGEST_TYPED = 40
+# +1 555: WhatsApp gives them to businesses, and to every app for its first tests.
+# +44 7700 900: reserved by Ofcom for examples and tests.
+OF_NO_NETWORK = {1: re.compile(r"555\d{7}"), 44: re.compile(r"7700900\d{3}")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ def read_number(typed: str, *, region: str | None = None) -> TypedNumber:
         number = phonenumbers.parse(text, region.upper() if region else None)
     except phonenumbers.NumberParseException:
         number = _parse_digits(text)
-    if not phonenumbers.is_valid_number(number) and not _is_given_out_by_meta(number):
+    if not phonenumbers.is_valid_number(number) and not _is_of_no_network(number):
         raise InvalidPhoneNumber
     return _to_typed(number)
 
@@ -61,9 +64,10 @@ def _parse_digits(text: str) -> PhoneNumber:
         raise InvalidPhoneNumber from None
 
 
-def _is_given_out_by_meta(number: PhoneNumber) -> bool:
-    """Tell whether it is a +1 555 number: no network has them, but WhatsApp gives them to businesses."""
-    return number.country_code == 1 and re.fullmatch(r"555\d{7}", str(number.national_number)) is not None
+def _is_of_no_network(number: PhoneNumber) -> bool:
+    """Tell whether it is of a range that no network has, and yet is a number."""
+    pattern = OF_NO_NETWORK.get(number.country_code or 0)
+    return pattern is not None and pattern.fullmatch(str(number.national_number)) is not None
 
 
 def _to_typed(number: PhoneNumber) -> TypedNumber:

@@ -67,7 +67,7 @@ language sql stable
 set search_path = ''
 as $$
     select case when (i).id is null then null else jsonb_build_object(
-        'id', (i).id, 'status', (i).status, 'way', (i).way, 'step', (i).step,
+        'id', (i).id, 'organization_id', (i).organization_id, 'status', (i).status, 'way', (i).way, 'step', (i).step,
         'phone_number', (i).phone_number, 'phone_number_id', (i).phone_number_id,
         'business_account_id', (i).business_account_id, 'app_id', (i).app_id,
         'display_name', (i).display_name, 'quality_rating', (i).quality_rating,

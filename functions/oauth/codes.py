@@ -92,6 +92,8 @@ async def verify_code(tools: Resources, caller: Caller, body: VerifyCodeBody) ->
                 details=[{"field": "code", "rule": "wrong", "attempts_left": taken["attempts_left"]}]
             )
     async with _begin(tools, caller, taken["phone_number"], taken["phone_number_id"]) as attempt:
+        # As it was typed: Meta may spell it in another way.
+        attempt.row["typed_number"] = taken["phone_number"]
         await connect_platform_number(tools, attempt, access, taken["phone_number_id"], pin=body.pin)
 
 
@@ -105,6 +107,7 @@ async def connect_platform_number(
         "proven",
         {
             **number.to_facts(),
+            "phone_number": attempt.row.get("typed_number") or number.phone_number,
             "business_account_id": waba_id,
             "app_id": access.app_id,
             "has_own_app": False,

@@ -28,6 +28,12 @@ NOWHERE = "http://127.0.0.1:9"
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(autouse=True)
+def _no_jobs_of_others(database: Connection) -> None:
+    """The deployer's doctor looks at everybody's jobs; other tests leave theirs behind."""
+    database.execute("delete from jobs where state in ('ready', 'dead')")
+
+
 async def examine(
     world: World, changed: Mapping[str, str] | None = None, *, late: timedelta = timedelta()
 ) -> Report:
@@ -88,17 +94,34 @@ async def test_a_wrong_setting_is_found_as_its_cause(
 async def test_a_webhook_that_does_not_answer_is_found(
     world: World, simulator: Simulator, new_organization: Callable[..., Organization]
 ) -> None:
-    owner, business = new_organization().owner, new_business(simulator)
+    organization, business = new_organization(), new_business(simulator)
+    owner = organization.owner
     integration = paste(owner, business).json()["integration"]
     simulator.patch(f"/apps/{business.pasted['app_id']}", callback_url=f"{NOWHERE}/hook/{integration['id']}")
     row = status(owner)
-    row |= {"first_event_at": None, "last_event_at": None}
+    row |= {"organization_id": organization.id, "first_event_at": None, "last_event_at": None}
 
     tools = Resources({**world.variables, "WHATSAPP_WEBHOOK_URL": f"{NOWHERE}/hook"}, (), None)
     report = await diagnose(tools, row, now=datetime.now(UTC))
     await tools.close()
 
     assert broken(report) == {"callback": "callback_unreachable"}
+
+
+async def test_a_token_of_another_app_is_found(world: World, simulator: Simulator) -> None:
+    other = new_business(simulator).pasted
+    changed = {"WHATSAPP_APP_ID": other["app_id"], "WHATSAPP_APP_SECRET": other["app_secret"]}
+
+    assert broken(await examine(world, changed)) == {"token": "token_of_other_app"}
+
+
+async def test_what_meta_refuses_to_say_is_told_with_its_code(world: World, simulator: Simulator) -> None:
+    simulator.post("/faults", edge="subscribed_apps", method="GET", code=368, times=1)
+
+    report = await examine(world)
+
+    assert broken(report) == {"subscription": "meta_refused"}
+    assert "368" in tell(report, "en")
 
 
 async def test_a_clock_that_is_wrong_is_found(world: World) -> None:
@@ -134,6 +157,11 @@ HARM: dict[str, tuple[str, str, dict[str, str]]] = {
         "alter function public.take_guess rename to taken_guess",
         "alter function public.taken_guess rename to take_guess",
         {"database": "not_migrated"},
+    ),
+    "job_late": (
+        "insert into jobs (kind, key, run_at) values ('doctor_test', '2', now() - interval '1 hour')",
+        "delete from jobs where kind = 'doctor_test'",
+        {"jobs": "jobs_late"},
     ),
     "job_dead": (
         "insert into jobs (kind, key, state, finished_at) values ('doctor_test', '1', 'dead', now())",

@@ -128,7 +128,7 @@ def test_an_unregistered_number_is_told(owner: User, simulator: Simulator) -> No
 
     refused = owner.functions.post(f"{META_API}/deregister", json={}, headers=SPANISH)
 
-    guided(refused, "number_not_ready", "registr")
+    guided(refused, "number_not_ready", "registrado")
 
 
 def test_a_webhook_that_meta_cannot_verify_is_told(owner: User, simulator: Simulator) -> None:

@@ -60,6 +60,8 @@ class Control:
             ("PATCH", "/tokens/{value}", self.change_token),
             ("POST", "/customers", self.create_customer),
             ("GET", "/customers", self.list_customers),
+            ("POST", "/customers/{key}/phone_number", self.change_phone),
+            ("POST", "/numbers/{id}/offboard", self.offboard),
             ("POST", "/customers/messages", self.write_as_customer),
             ("POST", "/signups", self.sign_up),
             ("POST", "/oauth/codes", self.create_code),
@@ -128,7 +130,7 @@ class Control:
     async def clear_logs(self, _request: Request) -> Response:
         """Forget the requests and deliveries that were kept."""
         self.simulator.requests.clear()
-        self.simulator.deliveries.log.clear()
+        self.simulator.deliveries.clear_log()
         return _json({"success": True})
 
     async def show_clock(self, _request: Request) -> Response:
@@ -230,6 +232,25 @@ class Control:
     async def list_customers(self, _request: Request) -> Response:
         """List the people."""
         return _rows(_show_customer(customer) for customer in self.simulator.state.customers.values())
+
+    async def change_phone(self, request: Request) -> Response:
+        """Let a person move to another phone number."""
+        customer = self.simulator.state.find_customer(request.path_params["key"])
+        if customer is None:
+            raise HTTPException(404, "There is no such person.")
+        wanted = await _body(request)
+        _only(wanted, ("phone_number",))
+        told = self.simulator.change_phone(customer, str(wanted["phone_number"]))
+        return _json({"customer": _show_customer(customer), "told": [message.id for message in told]})
+
+    async def offboard(self, request: Request) -> Response:
+        """Let the business app's side of a number disconnect: `reason`, `initiated_by`."""
+        number = self._number(request.path_params["id"])
+        wanted = await _body(request)
+        _only(wanted, ("reason", "initiated_by"))
+        reason = str(wanted.get("reason", "ACCOUNT_DISCONNECTED"))
+        self.simulator.offboard(number, reason, str(wanted.get("initiated_by", "USER")))
+        return _json(asdict(number))
 
     async def list_codes(self, request: Request) -> Response:
         """List the verification codes that were "sent" to numbers, the newest of each."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from local.graph.settings import Settings
     from local.graph.state import App, Number, State
 
-MOST_DELIVERIES = 5_000
+MOST_DELIVERIES, MOST_BYTES = 5_000, 128 * 1024 * 1024
 _OK = 200
 _RESPONSE_KEPT = 300
 
@@ -84,7 +84,7 @@ class Deliveries:
         sender: Sender,
         tell: Callable[[str, Telling], None],
     ) -> None:
-        self.log: deque[Delivery] = deque(maxlen=MOST_DELIVERIES)
+        self.log: deque[Delivery] = deque()
         self.sender = sender
         self._state = state
         self._settings = settings
@@ -96,6 +96,7 @@ class Deliveries:
         self._busy: set[asyncio.Task[None]] = set()
         self._batches: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
         self._count = 0
+        self._kept_bytes = 0
         self.counts = {"delivered": 0, "attempts": 0, "not_sent": 0, "given_up": 0}
 
     @property
@@ -180,9 +181,14 @@ class Deliveries:
 
     def clear(self) -> None:
         """Forget all deliveries and send none of those that wait."""
-        self.log.clear()
+        self.clear_log()
         self._waiting.clear()
         self._batches.clear()
+
+    def clear_log(self) -> None:
+        """Forget what was delivered; what waits is sent all the same."""
+        self.log.clear()
+        self._kept_bytes = 0
 
     def _reason_not_to_send(self, app: App, field_name: str, url: str | None) -> str | None:
         if not app.is_live:
@@ -239,20 +245,30 @@ class Deliveries:
             headers=headers,
             created_at=self._clock.now(),
         )
-        self.log.append(delivery)
+        self._keep(delivery)
         return delivery
+
+    def _keep(self, delivery: Delivery) -> None:
+        """Keep a delivery for readers of the log; the oldest go when there are too many, or too much."""
+        self._kept_bytes += len(delivery.body)
+        self.log.append(delivery)
+        while self._kept_bytes > MOST_BYTES or len(self.log) > MOST_DELIVERIES:
+            self._kept_bytes -= len(self.log.popleft().body)
 
     def _start(self, delivery: Delivery) -> None:
         self._waiting.append(delivery)
         if len(self._busy) < self._settings.deliveries_at_once:
             task = asyncio.get_running_loop().create_task(self._work())
             self._busy.add(task)
-            task.add_done_callback(self._busy.discard)
 
     async def _work(self) -> None:
         """Send what waits, one after another; several of these run at once."""
-        while self._waiting:
-            await self._attempt(self._waiting.popleft())
+        try:
+            while self._waiting:
+                await self._attempt(self._waiting.popleft())
+        finally:
+            # At once, not by a callback: what is started in between would wait for a worker that is gone.
+            self._busy.discard(asyncio.current_task())
 
     async def _attempt(self, delivery: Delivery) -> None:
         started = time.perf_counter()

@@ -29,7 +29,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Handler = Callable[[Simulator, Call, Any], Any]
 
-_TEXT_KEPT = 64 * 1024
+_TEXT_KEPT = 16 * 1024
 _LARGEST_BODY = 110 * 1024 * 1024
 _REVISION = b"1041000000"
 _JSON = (b"content-type", b"application/json; charset=UTF-8")

@@ -11,9 +11,9 @@ from local.graph.errors import documented
 if TYPE_CHECKING:
     from local.graph.calls import Call
     from local.graph.simulator import Simulator
-    from local.graph.state import Number
+    from local.graph.state import Customer, Number, Waba
 
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86_400.0
 
 
 def throughput_of(simulator: Simulator, number: Number) -> int:
@@ -51,6 +51,29 @@ def check_pair(simulator: Simulator, number: Number, recipient: str) -> None:
 
 
 _MOST_PAIRS = 50_000
+_TIERS = {
+    "TIER_50": 50,
+    "TIER_250": 250,
+    "TIER_1K": 1_000,
+    "TIER_2K": 2_000,
+    "TIER_10K": 10_000,
+    "TIER_100K": 100_000,
+}
+
+
+def exceeds_messaging_limit(simulator: Simulator, waba: Waba, customer: Customer) -> bool:
+    """Count a person to whom a portfolio writes first; tell whether that is one too many within 24 hours."""
+    now = simulator.clock.now()
+    opened = simulator.opened.setdefault(waba.business_id, {})
+    limit = _TIERS.get(waba.messaging_limit)
+    if limit is None or opened.get(customer.key, 0.0) > now - DAY:
+        return False
+    for person in [person for person, moment in opened.items() if moment <= now - DAY]:
+        del opened[person]
+    if len(opened) >= limit:
+        return True
+    opened[customer.key] = now
+    return False
 
 
 def count_management_call(simulator: Simulator, call: Call) -> None:

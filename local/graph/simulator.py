@@ -46,7 +46,7 @@ DAY = 86_400.0
 WINDOW = DAY
 _PHONE_VISIBLE_FOR = 30 * DAY
 _MEDIA_TYPES = ("image", "video", "audio", "document", "sticker", "voice")
-_SAVE_AFTER_SECONDS = 0.5
+_SAVE_AFTER_SECONDS = 1.0
 _HANDSHAKE_TIMEOUT = 10.0
 _OK = 200
 
@@ -117,6 +117,8 @@ class Simulator:
         self.calls: dict[str, deque[float]] = {}
         self.sent: dict[str, deque[float]] = {}
         self.pairs: dict[tuple[str, str], float] = {}
+        self.opened: dict[str, dict[str, float]] = {}
+        """Portfolio id → people to whom it wrote first, and when."""
         self._agenda = Agenda(self.clock)
         self._watchers: set[asyncio.Queue[tuple[str, dict[str, Any]]]] = set()
         self._state_file = state_file
@@ -173,6 +175,7 @@ class Simulator:
         self.calls.clear()
         self.sent.clear()
         self.pairs.clear()
+        self.opened.clear()
         self.platform_app_id = None
         if self._platform:
             self.set_platform_app(**self._platform)  # type: ignore[arg-type]
@@ -445,6 +448,7 @@ class Simulator:
             created_at=self.clock.now(),
             lives_until=self.clock.now() + lifetime,
         )
+        self.state.make_room(len(content))
         return self._keep(self.state.media, media, media.id)
 
     def media_url(self, media: Media) -> str:
@@ -514,6 +518,38 @@ class Simulator:
         self.tell("message", Event(content=self.show_message(message)))
         self.changed()
         return message
+
+    def change_phone(self, customer: Customer, phone_number: str) -> list[Message]:
+        """Let a person move to another phone number: every business that knows them hears of it.
+
+        The business-scoped ids change with the number; a system message tells both.
+        """
+        old, new = customer.phone_number or customer.key, phones.digits_of(phone_number)
+        written = [number for number in self.state.numbers.values() if number.id in customer.last_wrote_at]
+        told = []
+        for number in written:
+            text = f"User {customer.name or ''} changed from {old} to {new}".replace("  ", " ")
+            system = {"body": text, "wa_id": new, "type": "user_changed_number"}
+            told.append(self.write_as_customer(number, customer, {"type": "system", "system": system}))
+        customer.phone_number, customer.wa_id, customer.bsuids = new, None, {}
+        customer.parent_bsuids = {}
+        for number in written:
+            waba = self.state.wabas[number.waba_id]
+            customer.bsuids[waba.business_id] = identifiers.bsuid(customer.country, waba.business_id, new)
+        self.state.add_customer(customer)
+        self.changed()
+        return told
+
+    def offboard(self, number: Number, reason: str, initiated_by: str = "USER") -> None:
+        """Let the business app's side of a coexistence number disconnect."""
+        number.is_on_biz_app, number.status = False, "DISCONNECTED"
+        value = {
+            "phone_number": number.phone_number,
+            "event": "PARTNER_REMOVED",
+            "disconnection_info": {"reason": reason, "initiated_by": initiated_by},
+        }
+        self.publish(self.state.wabas[number.waba_id], "account_update", value, number)
+        self.changed()
 
     def shows_phone(self, number: Number, customer: Customer) -> bool:
         """Tell whether a business sees a person's phone number."""

@@ -267,7 +267,7 @@ class Upload:
     handle: str | None = None
 
 
-MOST_MESSAGES = 20_000
+MOST_MESSAGES, MOST_CUSTOMERS, MOST_MEDIA_BYTES = 20_000, 100_000, 256 * 1024 * 1024
 
 
 class State:
@@ -297,6 +297,8 @@ class State:
     def add_customer(self, customer: Customer) -> Customer:
         """Keep a person under every name that a business can use."""
         self.customers[customer.key] = customer
+        if len(self.customers) > MOST_CUSTOMERS:
+            self._forget(next(iter(self.customers.values())))
         if customer.phone_number:
             self._by_phone[customer.phone_number] = customer.key
         if customer.wa_id:
@@ -304,6 +306,21 @@ class State:
         for bsuid in (*customer.bsuids.values(), *customer.parent_bsuids.values()):
             self._by_bsuid[bsuid] = customer.key
         return customer
+
+    def _forget(self, customer: Customer) -> None:
+        del self.customers[customer.key]
+        for name in (customer.phone_number, customer.wa_id):
+            self._by_phone.pop(name or "", None)
+        for bsuid in (*customer.bsuids.values(), *customer.parent_bsuids.values()):
+            self._by_bsuid.pop(bsuid, None)
+
+    def make_room(self, size: int) -> None:
+        """Let the oldest files go until new ones fit."""
+        kept = sum(len(media.content) for media in self.media.values())
+        for media_id in list(self.media):
+            if kept + size <= MOST_MEDIA_BYTES:
+                return
+            kept -= len(self.media.pop(media_id).content)
 
     def find_customer(self, name: str) -> Customer | None:
         """Find a person by key, phone number or business-scoped id."""

@@ -96,3 +96,36 @@ async def test_state_survives_in_a_file(tmp_path: Path) -> None:
     assert second.state.messages == first.state.messages
     assert second.state.find_customer("15550100001") == first.state.find_customer("15550100001")
     await second.close()
+
+
+async def test_person_who_changes_the_number_is_announced(
+    anonymous: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, receiver: Any, write: Any
+) -> None:
+    """A system message tells the business; later ones come from the new number, under another BSUID."""
+    write()
+    await anonymous.post(
+        "/_simulator/customers/15550100001/phone_number", json={"phone_number": "15550100009"}
+    )
+    write("15550100009")
+    assert await simulator.settle()
+
+    first, system, later = receiver.messages()
+    assert system["type"] == "system"
+    assert system["system"]["wa_id"] == "15550100009"
+    assert (first["from"], later["from"]) == ("15550100001", "15550100009")
+    assert first["from_user_id"] != later["from_user_id"]
+
+
+async def test_business_that_leaves_is_announced_to_the_apps_own_callback(
+    anonymous: httpx.AsyncClient, simulator: Simulator, receiver: Any
+) -> None:
+    made = simulator.create_business(coexistence=True, subscribed=True)
+
+    await anonymous.post(
+        f"/_simulator/numbers/{made['phone_number_id']}/offboard", json={"reason": "CHANGE_NUMBER"}
+    )
+    assert await simulator.settle()
+
+    (value,) = receiver.values("account_update")
+    assert value["event"] == "PARTNER_REMOVED"
+    assert value["disconnection_info"] == {"reason": "CHANGE_NUMBER", "initiated_by": "USER"}

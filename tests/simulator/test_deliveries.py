@@ -127,3 +127,16 @@ async def test_raw_delivery_can_be_signed_wrongly(
     assert answer.json()["attempts"][0]["status"] == 401
     assert answer.json()["state"] == "given_up"
     assert receiver.requests[0].content == b'{"object":  "x"}'
+
+
+async def test_no_delivery_waits_for_a_worker_that_is_gone(
+    simulator: Simulator, receiver: Any, business: dict[str, Any], write: Any
+) -> None:
+    """With few connections and deliveries that come drop by drop, all of them go out."""
+    simulator.settings.deliveries_at_once = 2
+    simulator.settings.change({"shuffle_within": 0.05})
+    for _ in range(200):
+        write()
+    assert await simulator.settle()
+
+    assert len(receiver.payloads) == 200

@@ -103,3 +103,43 @@ async def test_who_wrote_lately_can_be_blocked(
     assert blocked.json()["block_users"]["added_users"] == [{"input": "15550100001", "wa_id": "15550100001"}]
     assert listed.json()["data"][0]["wa_id"] == "15550100001"
     assert receiver.statuses()[0]["errors"][0]["code"] == 130403
+
+
+async def test_portfolio_writes_first_to_so_many_people_a_day(
+    graph: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, receiver: Any
+) -> None:
+    """Outside open windows a tier counts people, not messages; a day later they are free again."""
+    simulator.state.wabas[business["waba_id"]].messaging_limit = "TIER_50"
+    simulator.settings.enforce_window = False
+    simulator.settings.statuses = ["sent"]
+
+    await send_many(graph, business, [f"1555030{position:04d}" for position in range(51)])
+    await send_many(graph, business, ["15550300000"])
+    simulator.move_clock(by=86_401)
+    await send_many(graph, business, ["15550300099"])
+    assert await simulator.settle()
+
+    failed = [status for status in receiver.statuses() if status["status"] == "failed"]
+    assert [(status["recipient_id"], status["errors"][0]["code"]) for status in failed] == [
+        ("15550300050", 131048)
+    ]
+
+
+async def test_memory_is_bounded(simulator: Simulator, business: dict[str, Any], monkeypatch: Any) -> None:
+    """The oldest files, people and deliveries go when there are too many."""
+    from local.graph import deliveries, state
+
+    monkeypatch.setattr(state, "MOST_MEDIA_BYTES", 100)
+    monkeypatch.setattr(state, "MOST_CUSTOMERS", 2)
+    monkeypatch.setattr(deliveries, "MOST_BYTES", 2000)
+    number = simulator.state.numbers[business["phone_number_id"]]
+    media = [simulator.add_media(number, b"x" * 60, "image/png", None, 9.0) for _ in range(3)]
+    for position in range(5):
+        customer = simulator.create_customer(phone_number=f"1555040{position:04d}")
+        simulator.write_as_customer(number, customer, {"text": "hola"})
+    assert await simulator.settle()
+
+    assert list(simulator.state.media) == [media[2].id]
+    assert list(simulator.state.customers) == ["15550400003", "15550400004"]
+    assert simulator.state.find_customer("15550400000") is None
+    assert sum(len(delivery.body) for delivery in simulator.deliveries.log) <= 2000

@@ -171,10 +171,20 @@ def _plan(simulator: Simulator, call: Call, number: Number, customer: Customer, 
         and not simulator.is_in_window(number, customer)
     ):
         simulator.plan_statuses(message, fails=131047)
+    elif _is_over_limit(simulator, number, customer):
+        simulator.plan_statuses(message, fails=131048)
     elif message.type == "reaction" and not _can_be_reacted_to(simulator, message):
         simulator.plan_statuses(message, fails=131009, details="The message cannot be reacted to.")
     else:
         simulator.plan_statuses(message)
+
+
+def _is_over_limit(simulator: Simulator, number: Number, customer: Customer) -> bool:
+    """Tell whether the portfolio wrote first to too many people."""
+    if not simulator.settings.enforce_limits or simulator.is_in_window(number, customer):
+        return False
+    waba = simulator.state.wabas[number.waba_id]
+    return limits.exceeds_messaging_limit(simulator, waba, customer)
 
 
 def _can_be_reacted_to(simulator: Simulator, message: Message) -> bool:
@@ -195,9 +205,13 @@ def _mark_read(simulator: Simulator, number: Number, body: dict[str, Any]) -> di
         raise invalid_parameter("Please check the message ID you have provided.")
     if message.direction == "outgoing":
         raise _is_outgoing(message_id)
-    for earlier in simulator.state.messages.values():
-        if earlier.customer == message.customer and earlier.created_at <= message.created_at:
-            earlier.is_read = earlier.is_read or earlier.direction == "incoming"
+    for earlier in reversed(simulator.state.messages.values()):
+        if earlier.customer != message.customer or earlier.direction == "outgoing":
+            continue
+        if earlier.created_at <= message.created_at:
+            if earlier.is_read:
+                break
+            earlier.is_read = True
     simulator.changed()
     return {"success": True}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.connecting import is_subscribed
-from shared.errors import AppError, PinRequired, VerificationRequired
+from shared.errors import AppError, PinRequired, TooManyRequests, Unavailable, VerificationRequired
 from shared.graph import GraphError, GraphUnreachable
 
 if TYPE_CHECKING:
@@ -169,7 +169,9 @@ async def begin_attempt(
     try:
         yield attempt
     except (AppError, GraphError, GraphUnreachable) as error:
-        await attempt.release(error if isinstance(error, AppError) else error.to_refusal())
+        refusal = error if isinstance(error, AppError) else error.to_refusal()
+        # What passes by itself is for the caller alone.
+        await attempt.release(None if isinstance(refusal, (TooManyRequests, Unavailable)) else refusal)
         raise
     if not attempt.is_finished:
         await attempt.release()

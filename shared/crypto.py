@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.errors import AppError
+
 VERSION = "v1"
 KEY_BYTES = 32
 # Random 96-bit nonces: one key may write 2**32 texts (NIST SP 800-38D, 8.3), more than any deployment will.
@@ -31,6 +33,12 @@ CIPHERTEXT = re.compile(r"v1\.(?P<key_id>[A-Za-z0-9_-]{1,32})\.(?P<payload>[A-Za
 
 class CannotDecrypt(Exception):
     """The text does not open here; the message says why and holds neither text nor key."""
+
+    def to_refusal(self) -> AppError:
+        """Turn it into what our own caller is told: nothing that they did, or can repair."""
+        from shared.errors import Misconfigured
+
+        return Misconfigured(problems={"ENCRYPTION_KEYS": "Stored credentials cannot be opened."})
 
 
 class KeyRing:

@@ -19,6 +19,7 @@ alter table public.whatsapp_integrations
     -- Who is connecting right now; only the holder of the newest attempt may write its steps.
     add column attempt uuid,
     add column attempt_by uuid,
+    add column attempt_way public.connection_way,
     -- Equal for the same call repeated, so that it continues where it was cut off.
     add column attempt_digest text,
     add column attempt_until timestamptz,
@@ -135,13 +136,15 @@ begin
 
     update public.whatsapp_integrations as i set
         attempt = gen_random_uuid(), attempt_by = by_user, attempt_digest = input_digest,
-        attempt_until = now() + interval '60 seconds',
+        attempt_until = now() + interval '60 seconds', attempt_way = chosen_way,
+        -- What is connected stays what it is until something else is proven.
+        way = case when i.status in ('connected', 'error') then i.way else chosen_way end,
         -- A repeated call finds its steps again; another way in, or a new start, begins anew.
         step = case
+            when i.status in ('connected', 'error') then i.step
             when i.step is not null and i.attempt_digest = input_digest and i.way = chosen_way then i.step
             else 'begun'
-        end,
-        way = chosen_way
+        end
     where i.id = row_.id
     returning * into row_;
     return jsonb_build_object(
@@ -185,7 +188,8 @@ begin
     end if;
 
     update public.whatsapp_integrations as i set
-        step = reached,
+        step = case when i.status in ('connected', 'error') and reached < 'connected' then i.step else reached end,
+        way = i.attempt_way,
         phone_number = coalesce(facts ->> 'phone_number', i.phone_number),
         phone_number_id = coalesce(facts ->> 'phone_number_id', i.phone_number_id),
         business_account_id = coalesce(facts ->> 'business_account_id', i.business_account_id),
@@ -312,7 +316,8 @@ as $$
     where mine.id = integration
 $$;
 
--- Gives the service a secret to show to an owner, and writes down that it was shown.
+-- Gives the service a secret to show to an owner. The PIN opens the number itself: that it was shown is written
+-- down. The verify token stands in the owner's own dashboard at Meta.
 create function public.reveal_secret(integration uuid, by_user uuid, secret_column text) returns text
 language plpgsql volatile
 set search_path = ''
@@ -324,8 +329,10 @@ begin
     if row_.id is null or secret_column not in ('pin', 'webhook_verify_token') then
         return null;
     end if;
-    insert into public.audit_entries (organization_id, user_id, action, details)
-    values (row_.organization_id, by_user, secret_column || '_shown', '{}');
+    if secret_column = 'pin' then
+        insert into public.audit_entries (organization_id, user_id, action)
+        values (row_.organization_id, by_user, 'pin_shown');
+    end if;
     return case secret_column when 'pin' then row_.pin else row_.webhook_verify_token end;
 end
 $$;

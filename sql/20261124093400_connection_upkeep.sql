@@ -228,6 +228,8 @@ set search_path = ''
 as $$
 declare
     organization uuid := (select i.organization_id from public.whatsapp_integrations as i where i.id = integration);
+    -- Meta dates its news in whole seconds, by its own clock: what it tells of about this moment is the newer.
+    read_second numeric := floor(extract(epoch from read_at)) - 2;
     kept integer;
 begin
     insert into public.message_templates as t (
@@ -237,7 +239,7 @@ begin
     select
         organization, integration, m ->> 'id', m ->> 'name', m ->> 'language', m ->> 'category', m ->> 'status',
         m -> 'quality_score' ->> 'score', nullif(m -> 'components', 'null'), m ->> 'rejected_reason',
-        jsonb_build_object('status', extract(epoch from read_at), 'category', extract(epoch from read_at))
+        jsonb_build_object('status', read_second, 'category', read_second)
     from jsonb_array_elements(templates) as m
     where m ->> 'id' is not null
     on conflict (organization_id, template_id) do update set
@@ -245,15 +247,15 @@ begin
         name = coalesce(excluded.name, t.name),
         language = coalesce(excluded.language, t.language),
         category = case
-            when coalesce((t.facts_at ->> 'category')::numeric > extract(epoch from read_at), false) then t.category
+            when coalesce((t.facts_at ->> 'category')::numeric >= read_second, false) then t.category
             else coalesce(excluded.category, t.category)
         end,
         status = case
-            when coalesce((t.facts_at ->> 'status')::numeric > extract(epoch from read_at), false) then t.status
+            when coalesce((t.facts_at ->> 'status')::numeric >= read_second, false) then t.status
             else coalesce(excluded.status, t.status)
         end,
         quality = case
-            when coalesce((t.facts_at ->> 'quality')::numeric > extract(epoch from read_at), false) then t.quality
+            when coalesce((t.facts_at ->> 'quality')::numeric >= read_second, false) then t.quality
             else coalesce(excluded.quality, t.quality)
         end,
         components = coalesce(excluded.components, t.components),

@@ -160,7 +160,7 @@ async def show_diagnostics(request: Request) -> Response:
     """Examine the whole chain of this organization's connection."""
     tools = resources(request)
     caller = await find_caller(request, _organization(request), needs_owner=True)
-    report = await diagnose(tools, caller.integration, now=datetime.now(UTC))
+    report = await diagnose(tools, caller.organization_id, caller.integration, now=datetime.now(UTC))
     return JSONResponse(report.to_json(language_of(request)))
 
 

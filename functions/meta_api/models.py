@@ -12,10 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 ABOUT, ADDRESS, DESCRIPTION, EMAIL, WEBSITE = 139, 256, 512, 128, 256
 
 
+class View(BaseModel):
+    """An answer. Built when it is first used: building costs every cold start otherwise."""
+
+    model_config = ConfigDict(extra="ignore", defer_build=True)
+
+
 class Body(BaseModel):
     """What every call may bring; a user with one organization may leave it out."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     organization_id: UUID | None = None
 
@@ -71,7 +77,7 @@ class SubscriptionBody(Body):
     )
 
 
-class NumberAnswer(BaseModel):
+class NumberAnswer(View):
     """The number as Meta shows it now."""
 
     phone_number_id: str
@@ -90,7 +96,7 @@ class NumberAnswer(BaseModel):
     health_status: dict[str, Any] | None
 
 
-class ProfileAnswer(BaseModel):
+class ProfileAnswer(View):
     """The business profile; fields that were never set are null."""
 
     about: str | None = None
@@ -102,10 +108,8 @@ class ProfileAnswer(BaseModel):
     profile_picture_url: str | None = None
 
 
-class TemplateView(BaseModel):
+class TemplateView(View):
     """One template in one language."""
-
-    model_config = ConfigDict(extra="ignore")
 
     id: str
     name: str | None = None
@@ -117,14 +121,14 @@ class TemplateView(BaseModel):
     quality_score: dict[str, Any] | None = None
 
 
-class TemplatesAnswer(BaseModel):
+class TemplatesAnswer(View):
     """One page of templates; `after` asks for the next."""
 
     templates: list[TemplateView]
     after: str | None
 
 
-class SubscriptionAnswer(BaseModel):
+class SubscriptionAnswer(View):
     """Whether and where Meta delivers for this account."""
 
     is_subscribed: bool
@@ -133,7 +137,7 @@ class SubscriptionAnswer(BaseModel):
     other_apps: int = Field(description="How many other apps get the same deliveries.")
 
 
-class SyncAnswer(BaseModel):
+class SyncAnswer(View):
     """What a synchronisation found."""
 
     templates: int
@@ -141,7 +145,7 @@ class SyncAnswer(BaseModel):
     coexistence_requested: bool
 
 
-class TokenAnswer(BaseModel):
+class TokenAnswer(View):
     """The token's state after it was renewed; never the token."""
 
     expires_at: datetime | None

@@ -34,15 +34,24 @@ async def change(tools: Resources, access: StoredAccess, *, callback: str) -> Su
     """Subscribe; an override is set for the number, since others may share its account."""
     if callback == "override":
         await _override(tools, access)
-    elif access.row["callback_override"] is not None:
+    elif await _number_override(tools, access):
         await _configure(tools, access, url="", verify_token=None)
-        await learn(tools, access, {"callback_override": None})
-    ours = (await read(tools, access)).is_subscribed
-    # A call without an override would clear one that somebody set for the account.
-    if not ours:
+    apps = await tools.graph.subscribed_apps(access.waba_id, token=access.token, app_secret=access.app_secret)
+    ours = find_subscription(apps, access.app_id)
+    is_diverted = callback == "app" and ours is not None and bool(ours.get("override_callback_uri"))
+    # Subscribing clears the account's override: not ours to do where others share the account.
+    if ours is None or (is_diverted and not await _is_shared(tools, access)):
         await tools.graph.subscribe_app(access.waba_id, token=access.token, app_secret=access.app_secret)
-    await learn(tools, access, {"is_subscribed": True})
+    cleared = {"callback_override": None} if callback == "app" else {}
+    await learn(tools, access, {"is_subscribed": True, **cleared})
     return await read(tools, access)
+
+
+async def _is_shared(tools: Resources, access: StoredAccess) -> bool:
+    others = await tools.database.as_service().rpc(
+        "count_others_on_waba", {"integration": access.integration_id}
+    )
+    return access.is_platform or others > 0
 
 
 async def _override(tools: Resources, access: StoredAccess) -> None:

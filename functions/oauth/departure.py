@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.access import load_access
+from shared.crypto import CannotDecrypt
 from shared.errors import IntegrationNotFound
 from shared.graph import GraphError, GraphUnreachable
 
 if TYPE_CHECKING:
+    from shared.access import StoredAccess
     from shared.attempts import Access
     from shared.callers import Caller
     from shared.web import Resources
@@ -21,7 +23,7 @@ async def leave(tools: Resources, caller: Caller, *, deregister: bool) -> dict[s
         raise IntegrationNotFound
     service = tools.database.as_service()
     integration_id = caller.integration["id"]
-    access = await load_access(tools, integration_id)
+    access = await _load(tools, integration_id)
     if access is not None:
         others = await service.rpc("count_others_on_waba", {"integration": integration_id})
         # The platform's own WABA, and one that several organizations share, go on delivering to them.
@@ -33,6 +35,15 @@ async def leave(tools: Resources, caller: Caller, *, deregister: bool) -> dict[s
         "disconnect_integration", {"integration": integration_id, "by_user": caller.user_id}
     )
     return left
+
+
+async def _load(tools: Resources, integration_id: str) -> StoredAccess | None:
+    try:
+        return await load_access(tools, integration_id)
+    except CannotDecrypt as error:
+        # A lost key must not hold anybody.
+        log.warning("connection.credentials_unreadable", integration_id=integration_id, error=error)
+        return None
 
 
 async def _tell_meta(tools: Resources, method: str, path: str, access: Access) -> None:

@@ -54,10 +54,16 @@ Pasted = Annotated[str, BeforeValidator(_unwrap), StringConstraints(min_length=8
 Pin = Annotated[str, BeforeValidator(_unwrap), AfterValidator(_is_six_digits)]
 
 
+class View(BaseModel):
+    """An answer. Built when it is first used: building costs every cold start otherwise."""
+
+    model_config = ConfigDict(extra="ignore", defer_build=True)
+
+
 class Body(BaseModel):
     """What every call may bring; a user with one organization may leave it out."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     organization_id: UUID | None = None
 
@@ -136,7 +142,7 @@ class ReconnectBody(Body):
     pin: Pin | None = None
 
 
-class WebhookView(BaseModel):
+class WebhookView(View):
     """Whether Meta delivers, and where it is to."""
 
     state: Literal["waiting", "receiving", "off"]
@@ -146,7 +152,7 @@ class WebhookView(BaseModel):
     verify_token: str | None = Field(default=None, description="As url.")
 
 
-class TokenView(BaseModel):
+class TokenView(View):
     """What is known of the access token; never the token."""
 
     is_valid: bool
@@ -154,12 +160,10 @@ class TokenView(BaseModel):
     checked_at: datetime | None
 
 
-class VerificationView(BaseModel):
+class VerificationView(View):
     """A code that is waited for."""
 
     id: UUID
-    model_config = ConfigDict(extra="ignore")
-
     state: Literal["requested", "sent", "verified", "failed", "replaced", "expired"]
     phone_number: str
     method: Literal["sms", "voice", "whatsapp"]
@@ -169,7 +173,7 @@ class VerificationView(BaseModel):
     resend_in: int = Field(description="Seconds until another code may be asked for.")
 
 
-class StartAnswer(BaseModel):
+class StartAnswer(View):
     """What a page needs to open Meta's dialog."""
 
     organization_id: UUID
@@ -182,7 +186,7 @@ class StartAnswer(BaseModel):
     authorize_url: str | None = Field(description="Where to send the browser in the redirect flow.")
 
 
-class VerificationAnswer(BaseModel):
+class VerificationAnswer(View):
     """The code that now is under way."""
 
     organization_id: UUID
@@ -190,10 +194,8 @@ class VerificationAnswer(BaseModel):
     formatted_phone_number: str
 
 
-class IntegrationView(BaseModel):
+class IntegrationView(View):
     """An organization's connection, as its members may see it."""
-
-    model_config = ConfigDict(extra="ignore")
 
     id: UUID
     status: Literal["pending", "connected", "disconnected", "error"]
@@ -222,7 +224,7 @@ class IntegrationView(BaseModel):
     pin: str | None = Field(default=None, description="Only when an owner asks: GET /status?reveal=pin.")
 
 
-class ConnectionAnswer(BaseModel):
+class ConnectionAnswer(View):
     """The connection, null where there never was one."""
 
     organization_id: UUID

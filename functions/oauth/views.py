@@ -13,8 +13,10 @@ from functions.oauth.models import (
     VerificationAnswer,
     WebhookView,
 )
+from shared import log
 from shared.callers import find_caller
 from shared.connecting import webhook_url
+from shared.crypto import CannotDecrypt
 from shared.errors import IntegrationNotFound
 from shared.web import resources
 
@@ -95,7 +97,12 @@ async def _reveal(tools: Resources, caller: Caller, column: str) -> str | None:
     text = await tools.database.as_service().rpc(
         "reveal_secret", {"integration": row_id, "by_user": caller.user_id, "secret_column": column}
     )
-    return None if text is None else tools.keys.decrypt(text, row_id=row_id, column=column)
+    try:
+        return None if text is None else tools.keys.decrypt(text, row_id=row_id, column=column)
+    except CannotDecrypt as error:
+        # The state must be seen all the same; the doctor tells the cause.
+        log.error("connection.secret_unreadable", integration_id=row_id, column=column, error=error)
+        return None
 
 
 def _webhook_base(request: Request, tools: Resources) -> str:

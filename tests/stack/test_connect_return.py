@@ -167,6 +167,47 @@ def test_an_error_that_has_passed_is_reconnected_without_pasting(
     assert list(waba_at_meta(simulator, business.waba_id)["subscriptions"]) == [business.pasted["app_id"]]
 
 
+def test_a_lost_key_holds_nobody(owner: User, simulator: Simulator, database: Connection) -> None:
+    business = new_business(simulator)
+    paste(owner, business).raise_for_status()
+    database.execute(
+        "update whatsapp_integrations"
+        " set access_token = 'v1.lost.AAAA', webhook_verify_token = 'v1.lost.AAAA' where phone_number_id = %s",
+        (business.phone_number_id,),
+    )
+
+    shown, refused, left = (
+        status(owner),
+        owner.functions.get("/whatsapp-meta-api/number"),
+        disconnect(owner),
+    )
+
+    assert shown["status"] == "connected"
+    assert (refused.status_code, code_of(refused)) == (500, "misconfigured")
+    assert left.json()["integration"]["status"] == "disconnected"
+    # The verify token cannot be opened either: a new one is made.
+    again = paste(owner, business)
+    assert again.status_code == 200, again.text
+
+
+def test_what_is_connected_stays_what_it_is_when_another_way_in_fails(
+    owner: User, simulator: Simulator
+) -> None:
+    business = new_business(simulator)
+    paste(owner, business).raise_for_status()
+
+    refused = paste(owner, new_business(simulator))
+
+    assert code_of(refused) == "already_connected"
+    after = status(owner)
+    assert (after["status"], after["way"], after["step"], after["error_code"]) == (
+        "connected",
+        "credentials",
+        "connected",
+        None,
+    )
+
+
 def test_a_new_token_ends_the_error(owner: User, simulator: Simulator) -> None:
     business = new_business(simulator)
     paste(owner, business).raise_for_status()

@@ -232,6 +232,23 @@ def test_a_number_may_have_an_address_of_its_own_and_lose_it_again(owner: User, 
     assert removed.json()["callback"] == "app"
 
 
+@pytest.mark.parametrize("place", ["number", "account"])
+def test_an_address_that_somebody_else_set_is_removed(
+    owner: User, business: Business, simulator: Simulator, place: str
+) -> None:
+    app_id, elsewhere = business.pasted["app_id"], "https://elsewhere.example/hook"
+    if place == "number":
+        simulator.patch(f"/numbers/{business.phone_number_id}", overrides={app_id: elsewhere})
+    else:
+        simulator.patch(f"/wabas/{business.waba_id}", subscriptions={app_id: elsewhere})
+
+    before = owner.functions.get(f"{META_API}/webhook-subscription").json()
+    after = owner.functions.post(f"{META_API}/webhook-subscription", json={"callback": "app"}).json()
+
+    assert (before["callback"], before["override_url"]) == ("override", elsewhere)
+    assert (after["callback"], after["override_url"]) == ("app", None)
+
+
 def test_synchronising_reads_number_and_templates_anew(
     owner: User, business: Business, simulator: Simulator
 ) -> None:

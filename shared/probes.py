@@ -64,9 +64,11 @@ PLATFORM = (
 )  # fmt: skip
 
 
-async def diagnose(tools: Resources, integration: Mapping[str, Any] | None, *, now: datetime) -> Report:
+async def diagnose(
+    tools: Resources, organization_id: str, integration: Mapping[str, Any] | None, *, now: datetime
+) -> Report:
     """Examine the chain of one organization's connection."""
-    doctor = _Doctor(tools, now)
+    doctor = _Doctor(tools, now, organization_id)
     await doctor.examine_ground(NEEDED)
     await doctor.ask("connection", lambda: _judge_connection(integration))
     if integration is not None:
@@ -86,9 +88,11 @@ async def diagnose_platform(tools: Resources, *, now: datetime) -> Report:
 class _Doctor:
     """Asks one link after the other and writes down what was found."""
 
-    def __init__(self, tools: Resources, now: datetime) -> None:
+    def __init__(self, tools: Resources, now: datetime, organization_id: str | None = None) -> None:
         self.tools = tools
         self.now = now
+        # Whose jobs are counted; None: everybody's.
+        self.organization_id = organization_id
         self.report = Report()
 
     async def ask(self, link: str, probe: Callable[[], Awaitable[Finding]]) -> Finding:
@@ -124,7 +128,11 @@ class _Doctor:
                 facts.update(
                     await self.tools.database.as_service().rpc(
                         "examine_database",
-                        {"expected_tables": list(TABLES), "expected_functions": list(FUNCTIONS)},
+                        {
+                            "expected_tables": list(TABLES),
+                            "expected_functions": list(FUNCTIONS),
+                            "organization": self.organization_id,
+                        },
                     )
                 )
             except Misconfigured as error:

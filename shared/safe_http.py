@@ -45,6 +45,11 @@ INNER_NAMES = (
 # IPv6 forms that carry an IPv4 address (RFC 6052, RFC 4291); what is inside decides.
 NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 CARRIER = ipaddress.ip_network("::/96")
+# Older versions of Python take these for public. https://www.iana.org/assignments/iana-ipv4-special-registry/
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "100::/64", "2001::/23", "5f00::/16")
+)
 
 
 class UnsafeAddress(Exception):
@@ -129,6 +134,8 @@ def is_public(address: str) -> bool:
         inner = _carried(ip)
         if inner is not None:
             return is_public(str(inner))
+    if any(ip in network for network in NOT_PUBLIC if network.version == ip.version):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 

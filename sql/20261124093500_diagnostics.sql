@@ -1,7 +1,9 @@
 -- What the doctor asks of the database about itself.
 
--- Catalog facts and queue lengths; no row of any tenant.
-create function public.examine_database(expected_tables text[], expected_functions text[]) returns jsonb
+-- Catalog facts and queue lengths, of one organization where one asks: another's are none of its business.
+create function public.examine_database(
+    expected_tables text[], expected_functions text[], organization uuid default null
+) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -42,10 +44,14 @@ as $$
                 and has_column_privilege('authenticated', a.attrelid, a.attnum, 'select')
         ),
         'jobs_dead', (
-            select count(*) from public.jobs as j where j.state = 'dead' and j.finished_at > now() - interval '7 days'
+            select count(*) from public.jobs as j
+            where j.state = 'dead' and j.finished_at > now() - interval '7 days'
+                and (organization is null or j.organization_id = organization)
         ),
         'jobs_late', (
-            select count(*) from public.jobs as j where j.state = 'ready' and j.run_at < now() - interval '5 minutes'
+            select count(*) from public.jobs as j
+            where j.state = 'ready' and j.run_at < now() - interval '5 minutes'
+                and (organization is null or j.organization_id = organization)
         )
     )
 $$;

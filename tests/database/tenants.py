@@ -45,7 +45,7 @@ def make_user(connection: Connection) -> UUID:
 
 
 def make_tenant(connection: Connection, *, status: str = "connected", **columns: object) -> Tenant:
-    """Add an organization whose number is connected, its secrets in the form of ciphertexts."""
+    """Add an organization whose number is connected; it has no token, which only sending needs."""
     owner_id = make_user(connection)
     organization_id = _only(
         connection,
@@ -58,7 +58,6 @@ def make_tenant(connection: Connection, *, status: str = "connected", **columns:
         "phone_number": "+15550109999",
         "phone_number_id": f"2{number}",
         "business_account_id": f"1{number}",
-        "access_token": "v1.k1.AAAA",
         "status": status,
         **columns,
     }

@@ -102,7 +102,7 @@ async def test_a_webhook_that_does_not_answer_is_found(
     row |= {"organization_id": organization.id, "first_event_at": None, "last_event_at": None}
 
     tools = Resources({**world.variables, "WHATSAPP_WEBHOOK_URL": f"{NOWHERE}/hook"}, (), None)
-    report = await diagnose(tools, row, now=datetime.now(UTC))
+    report = await diagnose(tools, organization.id, row, now=datetime.now(UTC))
     await tools.close()
 
     assert broken(report) == {"callback": "callback_unreachable"}

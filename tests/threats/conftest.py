@@ -47,8 +47,8 @@ def connect(database: Connection, world: World) -> Callable[[], Connected]:
             database,
             """
             insert into whatsapp_integrations (organization_id, phone_number, phone_number_id,
-                business_account_id, access_token, webhook_verify_token, status)
-            values (%s, '+15550109999', %s, %s, 'v1.k.AAAA', 'v1.k.BBBB', 'connected') returning id::text
+                business_account_id, status)
+            values (%s, '+15550109999', %s, %s, 'connected') returning id::text
             """,
             (organization.id, number, account),
         )

@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi
+.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ format: setup ## Bring the code into the project's format
 
 lock: setup ## Renew requirements.lock and package-lock.json after a change of pyproject.toml or package.json
 	@$(RUN) -m local.lock
+
+package: setup ## Build each function's zip for AWS Lambda into dist/ (ARGS="webhook --arch arm64" builds one)
+	@$(RUN) -m deploy.build $(ARGS)
 
 openapi: setup ## Write docs/openapi.json anew after a change of what a function takes or answers
 	@$(RUN) -m local.openapi

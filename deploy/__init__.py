@@ -1,0 +1,1 @@
+"""How the functions become what a cloud runs: built, rehearsed, and deployed one by one."""

@@ -194,3 +194,135 @@ async def test_form_and_query_are_read_like_json(graph: httpx.AsyncClient, busin
 
     messages = {answer.json()["error"]["message"] for answer in (form, query, json)}
     assert messages == {"Invalid PIN format. PIN must be exactly 6 digits"}
+
+
+async def test_outage_slowness_and_a_proxys_page(
+    anonymous: httpx.AsyncClient, graph: httpx.AsyncClient, business: dict[str, Any]
+) -> None:
+    """An outage answers as Meta does, or as whatever stands before it; a cut connection answers nothing."""
+    path = f"/{business['phone_number_id']}"
+    faults = [
+        {"edge": "*", "code": 2, "http_status": 503, "retry_after": 7, "times": 1},
+        {"edge": "*", "http_status": 500, "times": 1},
+        {"edge": "*", "http_status": 502, "body": "<html>Bad Gateway</html>", "times": 1},
+        {"edge": "*", "latency_ms": 20, "times": 1},
+        {"edge": "*", "cut": "before", "times": 1},
+    ]
+    for fault in faults:
+        await anonymous.post("/_simulator/faults", json=fault)
+
+    outage, error, proxy, slow = [await graph.get(path) for _ in range(4)]
+    with pytest.raises(httpx.RemoteProtocolError):
+        await graph.get(path)
+
+    assert (outage.status_code, outage.headers["retry-after"]) == (503, "7")
+    assert outage.json()["error"]["is_transient"] is True
+    assert error.status_code == 500
+    assert (proxy.status_code, proxy.text) == (502, "<html>Bad Gateway</html>")
+    assert slow.status_code == 200
+    assert (await anonymous.get("/_simulator/faults")).json()["data"] == []
+    assert (await anonymous.get("/_simulator/requests")).json()["data"][-1]["fault"] == "cut before"
+
+
+async def test_fault_can_be_taken_back(
+    anonymous: httpx.AsyncClient, graph: httpx.AsyncClient, business: dict[str, Any]
+) -> None:
+    made = await anonymous.post("/_simulator/faults", json={"edge": "node", "method": "GET", "code": 4})
+
+    before = await graph.get(f"/{business['waba_id']}")
+    await anonymous.delete(f"/_simulator/faults/{made.json()['id']}")
+    after = await graph.get(f"/{business['waba_id']}")
+    again = await anonymous.delete(f"/_simulator/faults/{made.json()['id']}")
+
+    assert before.json()["error"]["code"] == 4
+    assert after.status_code == 200
+    assert again.status_code == 404
+
+
+async def test_app_that_requires_proof_gets_it(
+    anonymous: httpx.AsyncClient, graph: httpx.AsyncClient, business: dict[str, Any]
+) -> None:
+    await anonymous.patch(f"/_simulator/apps/{business['app_id']}", json={"requires_proof": True})
+
+    answer = await graph.get(f"/{business['phone_number_id']}")
+
+    assert (
+        answer.json()["error"]["message"] == "API calls from the server require an appsecret_proof argument"
+    )
+
+
+@pytest.mark.parametrize("path", ["messages", "phone_numbers"], ids=["messaging", "management"])
+async def test_token_needs_the_permission_of_the_edge(
+    graph: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, text: Any, path: str
+) -> None:
+    simulator.state.tokens[business["access_token"]].scopes = []
+
+    if path == "messages":
+        answer = await graph.post(f"/{business['phone_number_id']}/messages", json=text("15550100001"))
+    else:
+        answer = await graph.get(f"/{business['waba_id']}/phone_numbers")
+
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == (10 if path == "messages" else 200)
+
+
+async def test_what_does_not_exist_is_said_as_meta_says_it(
+    graph: httpx.AsyncClient, business: dict[str, Any]
+) -> None:
+    number, waba = business["phone_number_id"], business["waba_id"]
+
+    edge = await graph.get(f"/{waba}/nothing")
+    post = await graph.post(f"/{number}/nothing")
+    field = await graph.get(f"/{number}?fields=id,nothing")
+    waba_field = await graph.get(f"/{waba}?fields=nothing")
+    cursor = await graph.get(f"/{waba}/phone_numbers?after=nothing")
+    limit = await graph.get(f"/{waba}/phone_numbers?limit=x")
+
+    assert edge.json()["error"]["message"].startswith("(#100) Tried accessing nonexisting field (nothing)")
+    assert post.json()["error"]["error_subcode"] == 33
+    assert "(nothing)" in field.json()["error"]["message"]
+    assert "(nothing)" in waba_field.json()["error"]["message"]
+    assert cursor.json()["error"]["message"] == "(#100) Invalid cursors values"
+    assert limit.status_code == 400
+
+
+async def test_numbers_are_filtered_and_sorted(
+    graph: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator
+) -> None:
+    other = simulator.create_number(waba_id=business["waba_id"], test=True, last_onboarded_time=1.0)
+    path = f"/{business['waba_id']}/phone_numbers"
+    rule = '[{"field":"account_mode","operator":"EQUAL","value":"SANDBOX"}]'
+
+    filtered = await graph.get(path, params={"fields": "id", "filtering": rule})
+    listed = await graph.get(path, params={"fields": "id", "sort": "last_onboarded_time_ascending"})
+    nested = await graph.get(f"/{business['waba_id']}?fields=name,phone_numbers{{id,status}}")
+
+    assert filtered.json()["data"] == [{"id": other.id}]
+    assert listed.json()["data"][0] == {"id": other.id}
+    assert len(nested.json()["phone_numbers"]["data"]) == 2
+
+
+async def test_owner_of_a_token_can_make_another_and_end_all(
+    graph: httpx.AsyncClient, business: dict[str, Any], anonymous: httpx.AsyncClient
+) -> None:
+    me = (await graph.get("/me?fields=id")).json()
+    made = await graph.post(
+        f"/{me['id']}/access_tokens",
+        data={
+            "business_app": business["app_id"],
+            "scope": "whatsapp_business_messaging",
+            "set_token_expires_in_60_days": "true",
+        },
+    )
+    asked = {"client_id": business["app_id"], "client_secret": business["app_secret"]}
+    app = await anonymous.get("/oauth/access_token", params={**asked, "grant_type": "client_credentials"})
+    described = await anonymous.get(
+        "/debug_token",
+        params={"input_token": made.json()["access_token"], "access_token": app.json()["access_token"]},
+    )
+    await graph.delete("/me/permissions")
+    after = await graph.get("/me")
+
+    assert described.json()["data"]["scopes"] == ["whatsapp_business_messaging"]
+    assert described.json()["data"]["expires_at"] > 0
+    assert after.json()["error"]["error_subcode"] == 458

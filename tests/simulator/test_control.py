@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from local.graph import Simulator
 
 if TYPE_CHECKING:
@@ -129,3 +131,180 @@ async def test_business_that_leaves_is_announced_to_the_apps_own_callback(
     (value,) = receiver.values("account_update")
     assert value["event"] == "PARTNER_REMOVED"
     assert value["disconnection_info"] == {"reason": "CHANGE_NUMBER", "initiated_by": "USER"}
+
+
+async def test_everything_of_the_world_can_be_made_listed_and_changed(
+    anonymous: httpx.AsyncClient, business: dict[str, Any]
+) -> None:
+    """Each kind of thing has the same three calls, and refuses members that it does not have."""
+    app = (await anonymous.post("/_simulator/apps", json={"name": "Otra"})).json()
+    waba = (
+        await anonymous.post("/_simulator/wabas", json={"name": "Otra", "subscribed_apps": [app["id"]]})
+    ).json()
+    number = (
+        await anonymous.post("/_simulator/numbers", json={"waba_id": waba["id"], "pin": "123456"})
+    ).json()
+    token = (await anonymous.post("/_simulator/tokens", json={"app_id": app["id"], "expires_in": 60})).json()
+    person = (
+        await anonymous.post("/_simulator/customers", json={"phone": "15550100005", "name": "Eva"})
+    ).json()
+
+    changes: dict[str, dict[str, Any]] = {
+        f"/apps/{app['id']}": {"is_live": False},
+        f"/wabas/{waba['id']}": {"status": "DISABLED"},
+        f"/numbers/{number['id']}": {"quality_rating": "RED"},
+        f"/tokens/{token['value']}": {"is_revoked": True},
+    }
+    for path, change in changes.items():
+        changed = await anonymous.patch(f"/_simulator{path}", json=change)
+        refused = await anonymous.patch(f"/_simulator{path}", json={"nothing": 1})
+        assert changed.json().items() >= change.items()
+        assert refused.status_code == 422
+    for kind in ("apps", "wabas", "numbers", "tokens", "customers", "templates", "codes", "faults"):
+        assert (await anonymous.get(f"/_simulator/{kind}")).status_code == 200
+    assert (person["phone_number"], person["name"], person["country"]) == ("15550100005", "Eva", "US")
+    assert number["is_pin_enabled"] is True
+    taken = await anonymous.post("/_simulator/apps", json={"id": app["id"]})
+    assert taken.json()["error"]["message"] == f"The id {app['id']} is taken."
+    assert (await anonymous.delete(f"/_simulator/numbers/{number['id']}")).json() == {"success": True}
+
+
+@pytest.mark.parametrize(
+    "method, path",
+    [
+        ("PATCH", "/apps/0"),
+        ("PATCH", "/tokens/0"),
+        ("DELETE", "/numbers/0"),
+        ("POST", "/customers/0/phone_number"),
+        ("POST", "/messages/0/status"),
+        ("POST", "/templates/0/review"),
+        ("POST", "/deliveries/0/retry"),
+        ("GET", "/media/0"),
+        ("GET", "/nothing"),
+        ("POST", "/events"),
+    ],
+)
+async def test_what_is_not_there_is_404(anonymous: httpx.AsyncClient, method: str, path: str) -> None:
+    assert (await anonymous.request(method, f"/_simulator{path}", json={})).status_code == 404
+
+
+async def test_names_and_throughput_are_decided_by_control(
+    anonymous: httpx.AsyncClient,
+    graph: httpx.AsyncClient,
+    business: dict[str, Any],
+    simulator: Simulator,
+    receiver: Any,
+) -> None:
+    path = f"/{business['phone_number_id']}"
+    await graph.post(path, json={"new_display_name": "Panadería Sol"})
+    await anonymous.post(f"/_simulator/numbers{path}/name", json={"decision": "approved"})
+    await anonymous.post(f"/_simulator/numbers{path}/upgrade")
+    assert await simulator.settle()
+
+    shown = await graph.get(path, params={"fields": "verified_name,new_name_status,throughput"})
+    assert shown.json()["verified_name"] == "Panadería Sol"
+    assert shown.json()["throughput"] == {"level": "HIGH"}
+    assert receiver.values("phone_number_name_update")[0]["decision"] == "APPROVED"
+    assert receiver.values("phone_number_quality_update")[0]["event"] == "THROUGHPUT_UPGRADE"
+
+
+async def test_contacts_and_history_are_sent_by_control(
+    anonymous: httpx.AsyncClient, simulator: Simulator, receiver: Any
+) -> None:
+    made = simulator.create_business(coexistence=True, subscribed=True)
+    path = f"/_simulator/numbers/{made['phone_number_id']}"
+    thread = {"id": "15550100001", "messages": [{"from": "15550100001", "id": "wamid.x", "type": "text"}]}
+
+    await anonymous.post(
+        f"{path}/contacts", json={"phone_number": "15550100001", "name": "Ana", "action": "remove"}
+    )
+    await anonymous.post(f"{path}/history", json={"threads": [thread], "send": True})
+    assert await simulator.settle()
+
+    assert receiver.values("smb_app_state_sync")[0]["state_sync"][0]["contact"] == {
+        "phone_number": "15550100001"
+    }
+    assert receiver.values("history")[0]["history"][0]["threads"] == [thread]
+
+
+async def test_failure_and_retry_are_ordered_by_control(
+    anonymous: httpx.AsyncClient,
+    graph: httpx.AsyncClient,
+    business: dict[str, Any],
+    simulator: Simulator,
+    receiver: Any,
+    write: Any,
+    text: Any,
+) -> None:
+    incoming = write()
+    sent = await graph.post(f"/{business['phone_number_id']}/messages", json=text("15550100001"))
+    wamid = sent.json()["messages"][0]["id"]
+    assert await simulator.settle()
+
+    await anonymous.post(f"/_simulator/messages/{wamid}/status", json={"status": "failed", "code": 131049})
+    refused = await anonymous.post(f"/_simulator/messages/{incoming}/status", json={"status": "read"})
+    (first, *_) = simulator.deliveries.log
+    await anonymous.post(f"/_simulator/deliveries/{first.id}/retry")
+    assert await simulator.settle()
+
+    assert receiver.statuses()[-1]["errors"][0]["code"] == 131049 or receiver.messages()[-1]["id"] == incoming
+    assert refused.status_code == 422
+    assert len(first.attempts) == 2
+
+
+async def test_clock_and_settings_are_shown_and_changed(anonymous: httpx.AsyncClient) -> None:
+    moved = await anonymous.post("/_simulator/clock", json={"to": 1_800_000_000, "speed": 0})
+    shown = await anonymous.get("/_simulator/clock")
+    changed = await anonymous.patch("/_simulator/settings", json={"auto_read": True})
+    unknown = await anonymous.patch("/_simulator/settings", json={"nothing": 1})
+    health = await anonymous.get("/_simulator/health")
+    cleared = await anonymous.delete("/_simulator/logs")
+
+    assert moved.json()["now"] == shown.json()["now"] == 1_800_000_000
+    assert changed.json()["auto_read"] is True
+    assert unknown.status_code == 422
+    assert health.json()["status"] == "ok"
+    assert cleared.json() == {"success": True}
+
+
+async def test_media_of_a_customer_is_shown_in_a_sandbox(
+    anonymous: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, write: Any
+) -> None:
+    write(type="image")
+    (media,) = simulator.state.media.values()
+
+    answer = await anonymous.get(f"/_simulator/media/{media.id}")
+
+    assert answer.content == media.content
+    assert answer.headers["content-security-policy"] == "sandbox"
+
+
+async def test_everything_that_happens_can_be_watched(
+    simulator: Simulator, business: dict[str, Any], write: Any
+) -> None:
+    """A watcher gets each message and delivery; one that left gets nothing more."""
+    queue = simulator.watch()
+    write()
+    assert await simulator.settle()
+    simulator.unwatch(queue)
+    write()
+
+    kinds = [queue.get_nowait()[0] for _ in range(queue.qsize())]
+    assert kinds == ["message", "delivery"]
+
+
+async def test_customer_who_reads_at_once_and_statuses_in_reverse(
+    graph: httpx.AsyncClient,
+    business: dict[str, Any],
+    simulator: Simulator,
+    receiver: Any,
+    write: Any,
+    text: Any,
+) -> None:
+    write()
+    simulator.settings.change({"auto_read": True, "reverse_statuses": True, "read_after": 0.01})
+
+    await graph.post(f"/{business['phone_number_id']}/messages", json=text("15550100001"))
+    assert await simulator.settle()
+
+    assert [status["status"] for status in receiver.statuses()] == ["read", "delivered", "sent"]

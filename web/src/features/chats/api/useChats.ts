@@ -251,11 +251,12 @@ async function findChats(
   organizationId: string,
   words: string,
 ): Promise<{ readonly chats: readonly Chat[]; readonly messages: readonly FoundMessage[] }> {
-  const like = `"*${words.replace(/["\\%_*]/g, "")}*"`;
+  // What has a meaning inside `or=(…)` or `like` stands for any one letter.
+  const like = `*${words.replace(/[,()"\\:%*]/g, "_")}*`;
   const digits = words.replace(/\D/g, "");
   const isNumber = digits.length >= 3 && /^[+\d\s()-]+$/.test(words);
   const inContact = ["name", "saved_name", "username"].map((column) => `${column}.ilike.${like}`);
-  if (isNumber) inContact.push(`phone_number.ilike."*${digits}*"`);
+  if (isNumber) inContact.push(`phone_number.ilike.*${digits}*`);
   const chats = (select: string) => supabase.from("chats").select(select).eq("organization_id", organizationId);
   const newestFirst = { ascending: false, nullsFirst: false } as const;
   const [byContact, byMessage] = await Promise.all([
@@ -269,7 +270,7 @@ async function findChats(
           .from("messages")
           .select("chat_id,text,occurred_at")
           .eq("organization_id", organizationId)
-          .ilike("text", like.slice(1, -1).replaceAll("*", "%"))
+          .ilike("text", like.replaceAll("*", "%"))
           .order("occurred_at", { ascending: false })
           .limit(MOST_FOUND),
   ]);

@@ -130,6 +130,16 @@ export function useMessages(live: Live, chatId: string): MessagesState {
           void load("newest");
           return;
         }
+        // An attachment's state is no part of its message's own row, whose time it does not touch.
+        const waiting = rows.filter((row) => row.media?.state === "pending").map((row) => row.id);
+        if (waiting.length > 0) {
+          void query()
+            .in("id", waiting.slice(-PAGE))
+            .then(({ data }) => {
+              const news = (data ?? []) as unknown as Message[];
+              setShown((before) => ({ ...before, rows: merge(before.rows, news) }));
+            });
+        }
         const first = rows[0];
         const from = new Date(cursor.current.getTime() - OVERLAP_SECONDS * 1000).toISOString();
         let asks = query().gte("updated_at", from);

@@ -63,7 +63,13 @@ function MediaPart({ message }: { readonly message: Message }) {
       </div>
     );
   }
-  if (!isStored) return <Chip icon="clock" label={`${labelOf(kind, words)} · ${words.chat.mediaPending}`} />;
+  if (!isStored)
+    return (
+      <Chip
+        icon="clock"
+        label={`${kind === "document" ? filename : labelOf(kind, words)} · ${words.chat.mediaPending}`}
+      />
+    );
   if (isShown && (isLoading || !address)) return <div className={`media-ghost ${kind}`} aria-busy="true" />;
   if (kind === "image" && address)
     return <img className="picture" src={address} alt={message.text ?? words.chat.photo} />;

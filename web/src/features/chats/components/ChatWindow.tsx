@@ -23,7 +23,17 @@ import type { SentMessage } from "../../../services/whatsapp-messages";
 import { useSession } from "../../session/Session";
 import type { Live } from "../api/live";
 import type { Outbox, Pending } from "../api/outbox";
-import { ANNOTATIONS, annotate, formatPhone, fromSent, nameOf, previewOf, type Chat, type Message } from "../api/rows";
+import {
+  ANNOTATIONS,
+  annotate,
+  byTime,
+  formatPhone,
+  fromSent,
+  nameOf,
+  previewOf,
+  type Chat,
+  type Message,
+} from "../api/rows";
 import { useMessages } from "../api/useMessages";
 import { Avatar } from "./Avatar";
 import { Bubble } from "./Bubble";
@@ -65,7 +75,7 @@ export function ChatWindow({ chat, live, outbox, sent, onBack, onRead, onBot }: 
   const [isAtBottom, setIsAtBottom] = useState(true);
   const scroller = useRef<HTMLDivElement>(null);
   const anchor = useRef<{ readonly id: string; readonly top: number } | null>(null);
-  const lastSeen = useRef<string | null>(null);
+  const lastSeen = useRef<Message | null>(null);
   const [announcement, setAnnouncement] = useState("");
 
   const person = nameOf(chat, words);
@@ -121,12 +131,12 @@ export function ChatWindow({ chat, live, outbox, sent, onBack, onRead, onBot }: 
         element.scrollTop +=
           line.getBoundingClientRect().top - element.getBoundingClientRect().top - anchor.current.top;
     }
-    if (newest && newest.id !== lastSeen.current) {
-      if (!isFirst && newest.direction === "inbound") {
+    if (newest && (!lastSeen.current || byTime(newest, lastSeen.current) > 0)) {
+      if (!isFirst && !hasNewer && newest.direction === "inbound") {
         if (!isAtBottom) setUnseen((before) => before + 1);
         setAnnouncement(words.chats.newMessage(person, previewOf(newest.type, newest.text, words)));
       }
-      lastSeen.current = newest.id;
+      lastSeen.current = newest;
     }
     // The reader's place is measured when they scroll; here it is only kept.
     // eslint-disable-next-line react-hooks/exhaustive-deps

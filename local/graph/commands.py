@@ -217,8 +217,11 @@ def _start(port: int) -> str:
     base_url = f"http://127.0.0.1:{port}"
     app = create_simulator(Simulator(base_url=base_url))
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", access_log=False))
-    threading.Thread(target=server.run, daemon=True).start()
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
     while not server.started:
+        if not thread.is_alive():
+            raise SystemExit(f"Port {port} is taken: name another with --port, or a simulator with --graph.")
         time.sleep(0.02)
     return base_url
 

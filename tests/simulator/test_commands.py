@@ -138,3 +138,15 @@ async def test_page_of_another_site_cannot_drive_the_simulator(anonymous: httpx.
 
     assert foreign.status_code == 403
     assert own.status_code == 200
+
+
+@pytest.mark.slow
+def test_taken_port_is_named(port: int) -> None:
+    command = [sys.executable, "-m", "local.graph", "listen", "http://127.0.0.1:9/", "--port", str(port)]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+
+    assert ran.returncode == 1
+    assert f"Port {port} is taken" in ran.stderr

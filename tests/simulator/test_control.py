@@ -63,7 +63,7 @@ async def test_customer_writes_by_http_and_everything_can_be_read_back(
 
 async def test_wrong_orders_are_refused_with_a_sentence(anonymous: httpx.AsyncClient) -> None:
     answers = [
-        await anonymous.post("/_simulator/businesses", json={"nmae": "x"}),
+        await anonymous.post("/_simulator/businesses", json={"nombre": "x"}),
         await anonymous.patch("/_simulator/settings", json={"sent_after": "soon"}),
         await anonymous.post("/_simulator/faults", json={"cut": "sometimes"}),
         await anonymous.post("/_simulator/customers/messages", content=b"{"),

@@ -191,7 +191,7 @@ def _consent(simulator: Simulator, call: Call, app: App) -> Answer:
     )
     return _page(
         f"Conectar con {app.name}",
-        f"""<p><b>{html.escape(app.name)}</b> podrá administrar tu cuenta de WhatsApp Business
+        f"""<p><b>{html.escape(app.name)}</b> podrá gestionar tu cuenta de WhatsApp Business
         y enviar mensajes en su nombre.</p>
         <form method="post">{kept}
         <fieldset><legend>¿Qué cuenta?</legend>

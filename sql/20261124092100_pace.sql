@@ -1,20 +1,24 @@
 -- Meta's limits, kept by the database's clock, so that any number of workers on any machines share them.
 --
 -- Per number: at most n messages in any second. A permit is taken before a send and comes back one second after
--- the send was certainly over; so no window of one second can ever hold more than n, however long anybody stalls.
+-- the message has certainly arrived; so no window of one second can ever hold more than n, however long anybody
+-- stalls on the way.
 -- Per recipient and per account: one each interval, with a burst that is borrowed from the time to come.
 
 create table public.send_permits (
     id bigint generated always as identity primary key,
     organization_id uuid not null,
     integration_id uuid not null,
-    count integer not null check (count > 0),
+    starts_at timestamptz not null,
     free_at timestamptz not null,
     foreign key (organization_id, integration_id)
         references public.whatsapp_integrations (organization_id, id) on delete cascade
 );
-comment on table public.send_permits is 'Permits to send that are in use, by the number, until free_at.';
+comment on table public.send_permits is 'Permits to send one message each that are in use until free_at, by number.';
 create index send_permits_integration_idx on public.send_permits (organization_id, integration_id, free_at);
+
+alter table public.whatsapp_integrations add column sends_paused_until timestamptz;
+comment on column public.whatsapp_integrations.sends_paused_until is 'Meta has asked to slow down until then.';
 
 create table public.rate_limits (
     organization_id uuid not null references public.organizations (id) on delete cascade,
@@ -41,13 +45,12 @@ create policy "Only the service handles rate limits" on public.rate_limits
     for all to service_role
     using (true) with check (true);
 
--- Takes up to `wanted` permits at once. With none free now, reserves a single one that is free within
--- `longest_wait`; `wait` says after how long it may be used, or when it is worth to ask again.
+-- Takes up to `wanted` permits, each with the moment from which it may be used: now, or within `longest_wait`,
+-- when another has come back. So whoever asks a little ahead loses no time on the way.
 -- The caller's transaction holds the number's lock from here to its end: call it last.
 create function private.take_permits(
-    integration uuid, wanted integer, longest_wait interval default interval '0',
-    out granted integer, out permit bigint, out wait interval
-)
+    integration uuid, wanted integer, longest_wait interval default interval '0'
+) returns table (permit bigint, starts_at timestamptz)
 language plpgsql volatile
 set search_path = ''
 as $$
@@ -56,51 +59,79 @@ declare
     per_second integer;
     used integer;
     clock timestamptz;
-    next_at timestamptz;
 begin
     perform pg_advisory_xact_lock(hashtextextended('permits:' || integration::text, 0));
     select * into strict number from public.whatsapp_integrations as i where i.id = integration;
-    per_second := case when number.is_coexistence then least(number.throughput, 20) else number.throughput end;
+    per_second := private.per_second(number);
     clock := clock_timestamp();
+    if number.sends_paused_until > clock then
+        return;
+    end if;
 
     delete from public.send_permits as p
     where p.organization_id = number.organization_id and p.integration_id = integration and p.free_at <= clock;
-    select coalesce(sum(p.count), 0) into used
+    select count(*) into used
     from public.send_permits as p
     where p.organization_id = number.organization_id and p.integration_id = integration;
 
-    granted := least(wanted, per_second - used);
-    wait := interval '0';
-    if granted <= 0 then
-        -- The moment at which enough has come back: for one that is reserved now, or for a few at once.
-        select min(f.free_at) into next_at
-        from (
-            select p.free_at, sum(p.count) over (order by p.free_at, p.id) as freed
-            from public.send_permits as p
-            where p.organization_id = number.organization_id and p.integration_id = integration
-        ) as f
-        where f.freed >= used - per_second
-            + case when longest_wait > interval '0' then 1 else greatest(1, least(wanted, per_second / 20)) end;
-        wait := next_at - clock;
-        granted := case when wait <= longest_wait then 1 else 0 end;
-    end if;
-
-    if granted > 0 then
-        -- Until its holder tells, as long as a call to Meta may last.
-        insert into public.send_permits (organization_id, integration_id, count, free_at)
-        values (number.organization_id, integration, granted, clock + wait + interval '26 seconds')
-        returning id into permit;
-    end if;
+    return query
+    with coming_back as (
+        select p.free_at, row_number() over (order by p.free_at, p.id) as nr
+        from public.send_permits as p
+        where p.organization_id = number.organization_id and p.integration_id = integration
+            and p.free_at <= clock + longest_wait
+    ),
+    granted as (
+        select w.nr, case when used + w.nr <= per_second then clock else c.free_at end as at
+        from generate_series(1, wanted) as w (nr)
+        left join coming_back as c on c.nr = used + w.nr - per_second
+    )
+    -- In use until its holder tells, which takes no longer than a call to Meta may last.
+    insert into public.send_permits (organization_id, integration_id, starts_at, free_at)
+    select number.organization_id, integration, g.at, g.at + interval '26 seconds'
+    from granted as g
+    where g.at is not null
+    order by g.nr
+    returning send_permits.id, send_permits.starts_at;
 end
 $$;
 
--- Tells until when permits stay in use: `seconds` from now.
+-- How many messages a second a number may send.
+create function private.per_second(number public.whatsapp_integrations) returns integer
+language sql immutable
+set search_path = ''
+as $$
+    select case when number.is_coexistence then least(number.throughput, 20) else number.throughput end
+$$;
+
+-- When it is worth to ask again for a permit, for somebody who may wait for so long with one in hand.
+create function private.next_permit_at(integration uuid, longest_wait interval) returns timestamptz
+language sql volatile
+set search_path = ''
+as $$
+    select greatest(
+        coalesce(min(p.free_at), clock_timestamp()) - longest_wait,
+        (select i.sends_paused_until from public.whatsapp_integrations as i where i.id = integration)
+    )
+    from (
+        select p.free_at,
+            row_number() over (order by p.free_at, p.id) > count(*) over () - private.per_second(i) as is_enough
+        from public.whatsapp_integrations as i
+        join public.send_permits as p on p.organization_id = i.organization_id and p.integration_id = i.id
+        where i.id = integration
+    ) as p
+    where p.is_enough
+$$;
+
+-- Tells until when permits stay in use: each by our clock (`until`, seconds since 1970), or for so many `seconds`.
 create function private.end_permits(permits jsonb) returns void
 language sql volatile
 set search_path = ''
 as $$
-    update public.send_permits as p set
-        free_at = least(p.free_at, clock_timestamp() + make_interval(secs => greatest(0, (told ->> 'seconds')::float8)))
+    update public.send_permits as p set free_at = least(p.free_at, coalesce(
+        to_timestamp((told ->> 'until')::float8),
+        clock_timestamp() + make_interval(secs => greatest(0, (told ->> 'seconds')::float8))
+    ))
     from jsonb_array_elements(permits) as told
     where p.id = (told ->> 'id')::bigint
 $$;
@@ -110,9 +141,7 @@ create function private.pause_number(integration uuid, pause interval) returns v
 language sql volatile
 set search_path = ''
 as $$
-    insert into public.send_permits (organization_id, integration_id, count, free_at)
-    select i.organization_id, i.id, i.throughput, clock_timestamp() + pause
-    from public.whatsapp_integrations as i
+    update public.whatsapp_integrations as i set sends_paused_until = greatest(i.sends_paused_until, clock_timestamp() + pause)
     where i.id = integration and pause > interval '0'
 $$;
 

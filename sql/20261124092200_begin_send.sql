@@ -287,9 +287,11 @@ begin
             organization, 'pair', array[row(one.contact_id::text, 1)::private.taken], private.pair_interval()
         );
         -- The last thing: from here on the number's lock is held.
-        select t.permit, greatest(must_wait, t.wait), t.granted = 0 into permit, must_wait, is_queued
+        select t.permit, greatest(must_wait, t.starts_at - clock_timestamp()) into permit, must_wait
         from private.take_permits(number.id, 1, longest_wait) as t;
+        is_queued := permit is null;
         if is_queued then
+            must_wait := interval '0';
             update public.messages as m set queued_at = now(), attempted_at = null where m.id = one.message_id;
         end if;
     end if;

@@ -34,7 +34,7 @@ begin
             where q.integration_id = n.integration_id and q.lease_until is null and q.run_at <= clock_timestamp()
             order by q.priority, q.run_at, q.message_id
             -- Half a second's worth: what one worker holds, no other can send.
-            limit least(wanted, greatest(20, i.throughput / 2))
+            limit least(wanted, greatest(20, private.per_second(i) / 2))
             for update skip locked
         ) as d
     ),
@@ -47,7 +47,7 @@ begin
     )
     select coalesce(jsonb_agg(
         private.show_send(m, i) || jsonb_build_object(
-            'lease_token', l.lease_token, 'attempts', l.attempts, 'throughput', i.throughput
+            'lease_token', l.lease_token, 'attempts', l.attempts, 'per_second', private.per_second(i)
         )
         order by l.priority, l.run_at, l.message_id
     ), '[]')
@@ -58,9 +58,9 @@ begin
 
     return jsonb_build_object('claimed', claimed, 'next_seconds', (
         -- Null where there is none: greatest() would make a zero of it.
-        select case when min(q.run_at) is not null
-            then greatest(0, extract(epoch from min(q.run_at) - clock_timestamp()))
-        end
+        select case when min(q.run_at) is not null then greatest(0, extract(
+            epoch from min(greatest(q.run_at, i.sends_paused_until)) - clock_timestamp()
+        )) end
         from public.send_queue as q
         join public.whatsapp_integrations as i on i.id = q.integration_id and i.status = 'connected'
         where q.lease_until is null and i.id <> all (except_for)
@@ -68,11 +68,12 @@ begin
 end
 $$;
 
--- Starts as many of these claimed sends (all of one number, in this order) as the pace allows, and renews the
--- lease of the others. Once this is committed they count as on their way, so they must be sent at once.
--- Answers {started: [message_id], dropped: [message_id], permit, wait_seconds}; dropped ones are no longer the
--- worker's: cancelled, refused, put off for their recipient's sake, or claimed by another after the lease.
-create function public.start_sends(integration uuid, sends jsonb, wanted integer) returns jsonb
+-- Starts as many of these claimed sends (all of one number, in this order) as the pace allows within
+-- `wait_seconds`, and renews the lease of the others. Once this is committed they count as on their way, so they
+-- must be sent when they may. Answers, all times in seconds since 1970 by the database's clock,
+-- {clock, started: [{message_id, permit, starts_at}], dropped: [message_id], ask_at}; dropped ones are no longer
+-- the worker's: cancelled, refused, put off for their recipient's sake, or claimed by another after the lease.
+create function public.start_sends(integration uuid, sends jsonb, wait_seconds float8 default 0) returns jsonb
 language plpgsql volatile
 set search_path = ''
 set plan_cache_mode = 'force_custom_plan'
@@ -81,7 +82,8 @@ declare
     number public.whatsapp_integrations;
     mine uuid[];
     ready uuid[];
-    permits record;
+    started jsonb;
+    longest_wait interval := make_interval(secs => wait_seconds);
 begin
     mine := array(
         select q.message_id
@@ -97,8 +99,8 @@ begin
         -- Paused until somebody reconnects: they wait where they were.
         update public.send_queue as q set lease_until = null where q.message_id = any (mine);
         return jsonb_build_object(
-            'started', '[]'::jsonb, 'dropped', (select jsonb_agg(s -> 'message_id') from jsonb_array_elements(sends) as s),
-            'permit', null, 'wait_seconds', 0
+            'clock', extract(epoch from clock_timestamp()), 'started', '[]'::jsonb,
+            'dropped', (select jsonb_agg(s -> 'message_id') from jsonb_array_elements(sends) as s), 'ask_at', null
         );
     end if;
     update public.send_queue as q set lease_until = clock_timestamp() + interval '60 seconds'
@@ -133,15 +135,17 @@ begin
         join jsonb_array_elements(sends) with ordinality as s (send, nr) on q.message_id = (s.send ->> 'message_id')::uuid
         where q.message_id = any (mine) and q.lease_until is not null
         order by s.nr
-        limit wanted
     );
-    select * into permits from private.take_permits(integration, greatest(1, cardinality(ready)));
-    if cardinality(ready) = 0 and permits.granted > 0 then
-        delete from public.send_permits as p where p.id = permits.permit;
-        permits.granted := 0;
-        permits.wait := interval '0';
-    end if;
-    ready := ready[:permits.granted];
+    with granted as (
+        select t.permit, t.starts_at, row_number() over (order by t.permit) as nr
+        from private.take_permits(integration, cardinality(ready), longest_wait) as t
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'message_id', ready[g.nr], 'permit', g.permit, 'starts_at', extract(epoch from g.starts_at)
+    ) order by g.nr), '[]')
+    into started
+    from granted as g;
+    ready := ready[:jsonb_array_length(started)];
     update public.send_queue as q set is_started = true where q.message_id = any (ready);
     update public.messages as m set attempted_at = clock_timestamp() where m.id = any (ready);
     perform private.take_tokens(number.organization_id, 'pair', array(
@@ -152,7 +156,8 @@ begin
     ), private.pair_interval());
 
     return jsonb_build_object(
-        'started', to_jsonb(ready),
+        'clock', extract(epoch from clock_timestamp()),
+        'started', started,
         'dropped', (
             select coalesce(jsonb_agg(s -> 'message_id'), '[]')
             from jsonb_array_elements(sends) as s
@@ -161,8 +166,7 @@ begin
                 where q.message_id = (s ->> 'message_id')::uuid and q.message_id = any (mine) and q.lease_until is not null
             )
         ),
-        'permit', permits.permit,
-        'wait_seconds', extract(epoch from permits.wait)
+        'ask_at', extract(epoch from private.next_permit_at(integration, longest_wait))
     );
 end
 $$;

@@ -99,7 +99,9 @@ class Office:
 
     def go_on(self) -> None:
         """End the pause."""
-        self.database.execute("delete from send_permits where integration_id = %s", (self.integration_id,))
+        self.database.execute(
+            "update whatsapp_integrations set sends_paused_until = null where id = %s", (self.integration_id,)
+        )
 
     def open_chats(self, count: int) -> list[str]:
         """Make customers with an open window straight in the database; return their phone numbers."""
@@ -141,6 +143,8 @@ def open_office(world: World, database: Connection, owner: User | None = None, *
     """Make an organization whose number is connected, as connecting would leave it."""
     organization = world.new_organization(owner)
     made = world.simulator.new_business(**{"subscribed": True, **business})
+    # How many people a business may begin with a day is no matter of sending.
+    world.simulator.patch(f"/wabas/{made['waba_id']}", messaging_limit="TIER_UNLIMITED")
     (integration_id,) = database.execute(  # type: ignore[misc]
         "insert into whatsapp_integrations (organization_id, phone_number) values (%s, %s)"
         " returning id::text",

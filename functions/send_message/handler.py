@@ -29,7 +29,7 @@ from starlette.routing import Route
 from functions.send_message.answers import answer_message, refuse_closed_window
 from shared import log
 from shared.errors import DatabaseUnavailable, InvalidBody, NotFound
-from shared.sender import Sender, finish_sends
+from shared.sender import PERMIT_SECONDS, Sender, finish_sends
 from shared.web import bearer_token, create_app, language_of, read_json, resources, validate
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ async def complete(sender: Sender, request: Request, begun: Mapping[str, Any], t
     await asyncio.sleep(send["wait_seconds"])
     result = await sender.send(resources(request), send, user_token=token)
     # In use for one second more: only then is the number's pace kept, whatever the way to Meta took.
-    permits = [{"id": send["permit"], "seconds": 1.0}]
+    permits = [{"id": send["permit"], "seconds": PERMIT_SECONDS}]
     try:
         messages = await finish_sends(resources(request), [result], permits, show=True)
         message = messages[0] if messages else message

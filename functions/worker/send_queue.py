@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from shared import log
@@ -27,14 +29,19 @@ MOST_IN_FLIGHT = 64
 MOST_CLAIMED = 2_000
 # Written back together: at most so many, and at most so long after the first of them.
 RESULTS_AT_ONCE = 200
-RESULTS_SECONDS = 0.05
+RESULTS_SECONDS = 0.1
 IDLE_SECONDS = 1.0
-BUSY_SECONDS = 0.2
-# A number's sends are started in groups of a twentieth of a second's worth.
-GROUPS_PER_SECOND = 20
-LATENCIES = 200
-# The way to Meta and back is never shorter than the shortest seen; a margin, since it is seen from here.
+BUSY_SECONDS = 0.3
+# A number's sends are started in groups of a tenth of a second's worth, so long before they may leave.
+GROUPS_PER_SECOND = 10
+AHEAD_SECONDS = 0.25
+# Workers that share a number come again at different moments, and rather rarely: each finds a few to start.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 0.15
+SAMPLES = 200
+# The way to Meta and back is never shorter than the shortest ever seen: so much earlier a message has arrived.
+# It is seen from here, so less a share, and less the time that a busy process may be late to look.
 LATENCY_SHARE = 0.8
+LATENCY_MARGIN = 0.05
 LAST_SECONDS = 30.0
 
 
@@ -44,14 +51,13 @@ class Line:
 
     integration_id: str
     pending: deque[dict[str, Any]] = field(default_factory=deque)
-    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
     task: asyncio.Task[None] | None = None
 
     @property
     def group(self) -> int:
         """How many are started together."""
-        throughput: int = self.pending[0]["throughput"] if self.pending else 1
-        return max(1, min(throughput // GROUPS_PER_SECOND, MOST_IN_FLIGHT))
+        per_second: int = self.pending[0]["per_second"] if self.pending else 1
+        return max(1, min(per_second // GROUPS_PER_SECOND, MOST_IN_FLIGHT))
 
     @property
     def has_enough(self) -> bool:
@@ -59,13 +65,28 @@ class Line:
         return len(self.pending) > 4 * self.group
 
 
-@dataclass(kw_only=True)
-class Permit:
-    """The right to some calls, in use until the last of them is over."""
+class DatabaseClock:
+    """What the database's clock shows while ours shows something else, learned from calls to it.
 
-    id: int
-    open: int
-    ended: float = 0.0
+    A time that the database tells lies between a call's beginning and its end; many calls leave little doubt.
+    """
+
+    def __init__(self) -> None:
+        self._latest: deque[float] = deque(maxlen=SAMPLES)
+        self._earliest: deque[float] = deque(maxlen=SAMPLES)
+
+    def learn(self, told: float, began: float, ended: float) -> None:
+        """Take in what the database told in a call, with our times around it."""
+        self._latest.append(told - began)
+        self._earliest.append(told - ended)
+
+    def not_before(self, ours: float) -> float:
+        """Return a time of the database's that is certainly not before this one of ours."""
+        return ours + min(self._latest, default=0.0)
+
+    def ours_not_before(self, told: float) -> float:
+        """Return a time of ours that is certainly not before this one of the database's."""
+        return told - max(self._earliest, default=0.0)
 
 
 class SendQueue:
@@ -75,6 +96,9 @@ class SendQueue:
         self._resources = resources
         self._sender = sender
         self._lines: dict[str, Line] = {}
+        self._clock = DatabaseClock()
+        self._shortest = PERMIT_SECONDS
+        self._calls = 0
         self._results: list[dict[str, Any]] = []
         self._permits: list[dict[str, Any]] = []
         self._has_results = asyncio.Event()
@@ -150,57 +174,62 @@ class SendQueue:
                 self._lines.pop(line.integration_id, None)
 
     async def _start_group(self, line: Line) -> float:
-        # Room first: what the database calls started must leave at once.
+        """Start what may leave soon; return after how long it is worth to come again."""
+        # Room first: what the database calls started must leave.
         wanted = 0
         while wanted < min(line.group, len(line.pending)) and (wanted == 0 or not self._slots.locked()):
             await self._slots.acquire()
             wanted += 1
+        group = list(islice(line.pending, wanted))
         try:
-            group = [line.pending[position] for position in range(min(wanted, len(line.pending)))]
-            named = [{"message_id": send["message_id"], "lease_token": send["lease_token"]} for send in group]
+            began = time.perf_counter()
             answer = await self._resources.database.call_rpc(
-                "start_sends", {"integration": line.integration_id, "sends": named, "wanted": wanted}
+                "start_sends",
+                {
+                    "integration": line.integration_id,
+                    "sends": [_lease_of(send) for send in group],
+                    "wait_seconds": AHEAD_SECONDS,
+                },
             )
         except BaseException:
             self._free(wanted)
             raise
-        started = set(answer["started"])
-        gone = started | set(answer["dropped"])
+        self._clock.learn(answer["clock"], began, time.perf_counter())
+        started = {each["message_id"]: each for each in answer["started"]}
+        gone = {*started, *answer["dropped"]}
         for _ in group:
             line.pending.popleft()
         line.pending.extendleft(send for send in reversed(group) if send["message_id"] not in gone)
-        permit = Permit(id=answer["permit"] or 0, open=len(started))
         for send in group:
             if send["message_id"] in started:
-                task = asyncio.create_task(self._send(line, send, permit))
+                task = asyncio.create_task(self._send(send, started[send["message_id"]]))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
         self._free(wanted - len(started))
-        return float(answer["wait_seconds"] or 0.0)
+        if len(gone) >= len(group) or answer["ask_at"] is None:
+            return 0.0
+        pause = self._clock.ours_not_before(answer["ask_at"]) - time.perf_counter()
+        return max(pause, random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE))  # noqa: S311 - no secret
 
     def _free(self, slots: int) -> None:
         for _ in range(slots):
             self._slots.release()
 
-    async def _send(self, line: Line, send: Mapping[str, Any], permit: Permit) -> None:
+    async def _send(self, send: Mapping[str, Any], start: Mapping[str, Any]) -> None:
         try:
+            await asyncio.sleep(self._clock.ours_not_before(start["starts_at"]) - time.perf_counter())
             result = await self._sender.send(self._resources, send, may_repeat=False)
         except Exception as error:  # noqa: BLE001 - one message's fault must not stop the others
             log.error("send_queue.send_failed", message_id=send["message_id"], error=error)
-            result = {
-                "message_id": send["message_id"],
-                "lease_token": send["lease_token"],
-                "outcome": "uncertain",
-            }
+            result = {**_lease_of(send), "outcome": "uncertain"}
         finally:
             self._slots.release()
-        if "call_seconds" in result:
-            line.latencies.append(result["call_seconds"])
-        permit.open -= 1
-        permit.ended = max(permit.ended, result.pop("ended", time.perf_counter()))
-        if permit.open == 0:
-            shortest = LATENCY_SHARE * min(line.latencies, default=0.0)
-            self._permits.append({"id": permit.id, "until": permit.ended + PERMIT_SECONDS - shortest})
+        ended = self._clock.not_before(result.pop("ended", time.perf_counter()))
+        self._calls += 1
+        self._shortest = min(self._shortest, result.pop("call_seconds", PERMIT_SECONDS))
+        is_known = self._calls > SAMPLES
+        surely = max(0.0, LATENCY_SHARE * self._shortest - LATENCY_MARGIN) if is_known else 0.0
+        self._permits.append({"id": start["permit"], "until": ended - surely + PERMIT_SECONDS})
         self.sent += result["outcome"] == "accepted"
         self._results.append(result)
         self._has_results.set()
@@ -217,10 +246,8 @@ class SendQueue:
         permits, self._permits = self._permits, []
         if not self._results:
             self._has_results.clear()
-        now = time.perf_counter()
-        told = [{"id": each["id"], "seconds": max(0.0, each["until"] - now)} for each in permits]
         try:
-            await finish_sends(self._resources, results, told)
+            await finish_sends(self._resources, results, permits)
         except DatabaseUnavailable:
             # What Meta has accepted is not forgotten while this process lives.
             self._results = results + self._results
@@ -239,10 +266,10 @@ class SendQueue:
         await asyncio.gather(writer, return_exceptions=True)
         if self._results or self._permits:
             await self._flush()
-        unstarted = [
-            {"message_id": send["message_id"], "lease_token": send["lease_token"]}
-            for line in lines
-            for send in line.pending
-        ]
+        unstarted = [_lease_of(send) for line in lines for send in line.pending]
         if unstarted:
             await self._resources.database.call_rpc("release_sends", {"sends": unstarted})
+
+
+def _lease_of(send: Mapping[str, Any]) -> dict[str, Any]:
+    return {"message_id": send["message_id"], "lease_token": send["lease_token"]}

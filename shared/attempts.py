@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import log
 from shared.connecting import is_subscribed
+from shared.crypto import CannotDecrypt
 from shared.errors import AppError, PinRequired, TooManyRequests, Unavailable, VerificationRequired
 from shared.graph import GraphError, GraphUnreachable
 
@@ -69,9 +70,15 @@ class Attempt:
         }
 
     def decrypt(self, column: str) -> str | None:
-        """Open a secret that was stored when the attempt began."""
+        """Open a secret that was stored when the attempt began; None also for one whose key is lost."""
         text = self.row.get(column)
-        return None if text is None else self.keys.decrypt(text, row_id=self.integration_id, column=column)
+        try:
+            return (
+                None if text is None else self.keys.decrypt(text, row_id=self.integration_id, column=column)
+            )
+        except CannotDecrypt as error:
+            log.warning("connection.secret_unreadable", integration_id=self.integration_id, error=error)
+            return None
 
     async def advance(self, reached: str, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Store that a step is reached; raise when the number is taken, or the attempt no longer ours."""

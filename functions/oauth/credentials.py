@@ -44,7 +44,7 @@ async def connect(tools: Resources, caller: Caller, body: CredentialsBody, langu
         phone_number_id=number.id,
     ) as attempt:
         own = {"app_secret": access.app_secret if has_own_app else None}
-        if has_own_app and attempt.row["webhook_verify_token"] is None:
+        if has_own_app and attempt.decrypt("webhook_verify_token") is None:
             own["webhook_verify_token"] = make_verify_token()
         await attempt.advance(
             "proven",

@@ -171,8 +171,8 @@ def test_a_lost_key_holds_nobody(owner: User, simulator: Simulator, database: Co
     business = new_business(simulator)
     paste(owner, business).raise_for_status()
     database.execute(
-        "update whatsapp_integrations"
-        " set access_token = 'v1.lost.AAAA', webhook_verify_token = 'v1.lost.AAAA' where phone_number_id = %s",
+        "update whatsapp_integrations set access_token = 'v1.lost.AAAA',"
+        " webhook_verify_token = 'v1.lost.AAAA' where phone_number_id = %s",
         (business.phone_number_id,),
     )
 
@@ -188,6 +188,7 @@ def test_a_lost_key_holds_nobody(owner: User, simulator: Simulator, database: Co
     # The verify token cannot be opened either: a new one is made.
     again = paste(owner, business)
     assert again.status_code == 200, again.text
+    assert again.json()["integration"]["webhook"]["verify_token"]
 
 
 def test_what_is_connected_stays_what_it_is_when_another_way_in_fails(

@@ -198,7 +198,8 @@ def test_a_review_that_comes_by_webhook_reaches_the_kept_template(
     )
     assert made.status_code == 201, made.text
 
-    simulator.settle()
+    # The review takes a second.
+    assert simulator.post("/settle", within=30, horizon=2)["settled"]
 
     (row,) = owner.rest.get("/message_templates", params={"name": "eq.revision"}).json()
     assert row["status"] == "APPROVED"

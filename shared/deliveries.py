@@ -11,6 +11,7 @@ import base64
 import hashlib
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import log
@@ -77,7 +78,7 @@ async def store_delivery(
     except AppError as refusal:
         log.error("delivery.not_storable", error=refusal, digest=params["body_digest"])
         stored = await _store_raw(resources, params, refusal)
-    _tell(stored, source)
+    _tell(stored, source, None if is_replay else _lag_ms(delivery.items))
     return stored
 
 
@@ -109,7 +110,17 @@ def _raw(body: bytes) -> dict[str, str | None]:
     return {"body_digest": digest, "body_text": text, "body_base64": None}
 
 
-def _tell(stored: Stored, source: str | None) -> None:
+def _lag_ms(items: list[dict[str, Any]]) -> int | None:
+    """Return how long ago, by Meta's clock, the newest of this happened; history is old by nature."""
+    times = [
+        item["occurred_at"] for item in items if item.get("occurred_at") and item.get("origin") != "history"
+    ]
+    if not times:
+        return None
+    return max(0, round((time.time() - datetime.fromisoformat(max(times)).timestamp()) * 1000))
+
+
+def _tell(stored: Stored, source: str | None, lag_ms: int | None) -> None:
     log.info(
         "delivery.stored",
         event_id=stored.event_id,
@@ -117,6 +128,7 @@ def _tell(stored: Stored, source: str | None) -> None:
         is_duplicate=stored.is_duplicate,
         items=stored.items,
         problems=stored.problems,
+        lag_ms=lag_ms,
         source=source,
         organization_ids=stored.organization_ids,
     )

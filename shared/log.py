@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from shared import metrics
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from types import TracebackType
@@ -63,10 +65,12 @@ def write(level: str, event: str, fields: Mapping[str, object]) -> None:
     if LEVELS[level] < _lowest:
         return
     shown = {name: redact(value, name) for name, value in {**_fields.get(), **fields}.items()}
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    line = {"time": now, "level": level, "event": event} | {
+    now = datetime.now(UTC)
+    time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = {"time": time, "level": level, "event": event} | {
         name: value for name, value in shown.items() if name not in {"time", "level", "event"}
     }
+    line |= metrics.embed(line, int(now.timestamp() * 1000))
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 

@@ -180,6 +180,13 @@ async def finish_sends(
     """
     from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+    for result in results:
+        log.info(
+            "sending.finished",
+            message_id=result["message_id"],
+            outcome=result["outcome"],
+            meta_code=(result.get("error") or {}).get("code"),
+        )
     params = {"results": list(results), "permits": list(permits), "show": show}
     async for attempt in AsyncRetrying(
         stop=stop_after_attempt(4),

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
-from shared import log
+from shared import log, metrics
 from shared.errors import (
     AppError,
     InvalidBody,
@@ -84,6 +84,7 @@ class Resources:
         environ = os.environ if self._environ is None else self._environ
         settings = Settings.from_environ(environ, self._need)
         log.configure(level=settings.log_level, secrets=settings.secrets())
+        metrics.configure(settings.metrics_stage)
         return settings
 
     @cached_property

@@ -72,7 +72,9 @@ def test_every_error_code_can_be_answered_somewhere() -> None:
         content["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
     )
 
-    assert codes - set(re.findall(r"`(\w+)`", told)) == {"bad_request", "unknown_path", "method_not_allowed"}
+    # Families, and what is answered where there is no operation.
+    unsaid = {"bad_request", "unknown_path", "method_not_allowed"}
+    assert codes - set(re.findall(r"`(\w+)`", told)) <= unsaid
 
 
 def test_no_operation_of_a_user_is_open_to_strangers() -> None:

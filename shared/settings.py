@@ -222,6 +222,11 @@ class Settings:
         return int(self.read("WORKER_LEASE_SECONDS"))
 
     @property
+    def metrics_stage(self) -> str:
+        """Whose figures the log carries, in CloudWatch's embedded format; empty: it carries none."""
+        return str(self.read("METRICS_STAGE"))
+
+    @property
     def log_level(self) -> str:
         """The lowest level that is written."""
         return str(self.read("LOG_LEVEL"))
@@ -442,4 +447,5 @@ VARIABLES: Mapping[str, Variable] = {
     "MEDIA_FOLDER": Variable(read=_read_text),
     "ALLOW_LOOPBACK_ENDPOINTS": Variable(read=_read_switch, default="false"),
     "LOG_LEVEL": Variable(read=_read_level, default="info"),
+    "METRICS_STAGE": Variable(read=_read_text, default=""),
 }

@@ -66,7 +66,7 @@ SENTENCES = {
 async def _check_file(resources: Resources, kind: str, path: str, user_token: str) -> str | None:
     from shared.messages import FILE_RULES
 
-    response = await _call(resources, "HEAD", f"object/authenticated/{quote(path)}", user_token)
+    response = await _call(resources, "HEAD", f"object/{quote(path)}", user_token)
     if response.is_client_error:
         return "file_not_found"
     rule = FILE_RULES[kind]

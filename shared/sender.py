@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import log
-from shared.errors import AppError, DatabaseUnavailable, NotConnected
+from shared.crypto import CannotDecrypt
+from shared.errors import AppError, DatabaseUnavailable, Misconfigured, NotConnected
 from shared.graph import GraphError, GraphUnreachable
 from shared.sending import (
     ATTEMPTS_AT_ONCE,
@@ -142,6 +143,17 @@ async def _fetch_credentials(resources: Resources, integration_id: str) -> Crede
     row: Any = found.data[0] if found.data else {}
     if not row.get("access_token"):
         raise NotConnected
+    try:
+        return _open_credentials(resources, integration_id, row)
+    except CannotDecrypt as error:
+        # The key ring lost a key: nothing can be sent until the deployer gives it back.
+        log.error("sending.credentials_closed", integration_id=integration_id, error=error)
+        raise Misconfigured(
+            problems={"ENCRYPTION_KEYS": "ENCRYPTION_KEYS lacks the key of this row."}
+        ) from None
+
+
+def _open_credentials(resources: Resources, integration_id: str, row: Mapping[str, Any]) -> Credentials:
     keys, settings = resources.keys, resources.settings
     secret: str | None = None
     if row["app_secret"]:

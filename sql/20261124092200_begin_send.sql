@@ -36,7 +36,8 @@ as $$
         'id', m.id, 'organization_id', m.organization_id, 'chat_id', m.chat_id, 'contact_id', m.contact_id,
         'batch_id', m.batch_id, 'wamid', m.wamid, 'direction', m.direction, 'type', m.type, 'text', m.text,
         'content', m.content, 'reply_to_wamid', m.reply_to_wamid, 'target_wamid', m.target_wamid, 'status', m.status,
-        'error_code', m.error_code, 'error_subcode', m.error_subcode, 'sent_by', m.sent_by,
+        'error_code', m.error_code, 'error_subcode', m.error_subcode, 'error_message', m.error_message,
+        'error_details', m.error_details, 'sent_by', m.sent_by,
         'occurred_at', m.occurred_at, 'created_at', m.created_at,
         -- A person may try again, knowingly, once a status would have come.
         'retry_at', case

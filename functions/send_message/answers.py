@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from shared.errors import AppError, MetaRefused, MetaUnavailable, WindowClosed
+from shared.errors import AppError, MetaRefused, MetaUnavailable, WindowClosed, find_by_code
 from shared.graph import GraphError
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def refusal_of(message: Mapping[str, Any]) -> AppError:
     """Return the error that a failed message's code means."""
     code = message["error_code"]
     if code is None:
-        return MetaUnavailable()
+        # Meta was never called: what stood in the way is ours, and told by its own code.
+        return (find_by_code(message["error_message"]) or MetaUnavailable)()
     refusal = GraphError(code=code, subcode=message["error_subcode"], http_status=400).to_refusal()
     if isinstance(refusal, MetaRefused):
         refusal.meta = {name: value for name, value in refusal.meta.items() if value}

@@ -38,8 +38,8 @@ AHEAD_SECONDS = 0.25
 # Workers that share a number come again at different moments, and rather rarely: each finds a few to start.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 0.15
 SAMPLES = 200
-# The way to Meta and back is never shorter than the shortest ever seen: so much earlier a message has arrived.
-# It is seen from here, so less a share, and less the time that a busy process may be late to look.
+# The way to Meta and back is never shorter than the shortest seen: so much earlier a message has arrived.
+# Seen from here, so less a share, and less the time that a busy process may be late to look.
 LATENCY_SHARE = 0.8
 LATENCY_MARGIN = 0.05
 LAST_SECONDS = 30.0

@@ -6,6 +6,7 @@ import concurrent.futures
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from tests.offices import SEND, Office, open_office, workers
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 LINK = "https://files.example.com/a"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 
 @pytest.fixture
@@ -117,6 +119,41 @@ def test_a_bsuid_goes_into_recipient_and_never_into_to(office: Office, simulator
 
     assert (by_chat.status_code, by_bsuid.status_code, misplaced.status_code) == (200, 200, 422)
     assert [(body.get("recipient"), body.get("to")) for body in office.bodies()] == [(bsuid, None)] * 2
+
+
+# ---- Files of our own storage
+
+
+def test_a_file_of_ours_leaves_as_a_signed_link(office: Office, world: World) -> None:
+    chat_id = office.hear()
+    path = put_file(office, "foto.png", "image/png")
+
+    answer = office.send(chat_id=chat_id, type="image", image={"storage_path": path, "caption": "Mira"})
+
+    assert answer.status_code == 200, answer.text
+    (body,) = office.bodies()
+    fetched = httpx.get(body["image"]["link"], trust_env=False)
+    assert (fetched.status_code, fetched.content) == (200, PNG)
+    # What is kept is the path: the link ends.
+    assert answer.json()["message"]["content"] == {"image": {"storage_path": path, "caption": "Mira"}}
+
+
+def test_a_file_that_the_agent_cannot_open_or_meta_would_not_take_is_refused(
+    office: Office, world: World, database: Connection
+) -> None:
+    chat_id = office.hear()
+    theirs = put_file(open_office(world, database), "foto.png", "image/png")
+    no_picture = put_file(office, "nota.txt", "text/plain")
+
+    answers = [
+        office.send(chat_id=chat_id, type="image", image={"storage_path": path})
+        for path in (theirs, no_picture, "whatsapp-media/nothing/here.png")
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    rules = [answer.json()["error"]["details"][0]["rule"] for answer in answers]
+    assert rules == ["file_not_found", "file_type", "file_not_found"]
+    assert office.messages() == []
 
 
 # ---- Refusals, before anything is written
@@ -553,6 +590,23 @@ def approve_template(office: Office, name: str = "recordatorio") -> str:
         (office.organization.id, office.integration_id, template_id, name),
     )
     return name
+
+
+def put_file(office: Office, name: str, mime_type: str) -> str:
+    """Put a file into the organization's folder; return its storage path."""
+    path = f"whatsapp-media/{office.organization.id}/{name}"
+    stored = httpx.post(
+        f"{office.world.supabase_url}/storage/v1/object/{path}",
+        headers={
+            "apikey": office.world.secret_key,
+            "authorization": f"Bearer {office.world.secret_key}",
+            "content-type": mime_type,
+        },
+        content=PNG,
+        trust_env=False,
+    )
+    assert stored.is_success, stored.text
+    return path
 
 
 def code_of(answer: Any) -> str:

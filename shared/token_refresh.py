@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.access import mark_token_dead
+from shared.access import load_access, mark_token_dead
 from shared.graph import GraphError
 from shared.meta_errors import classify
 
 if TYPE_CHECKING:
     from shared.access import StoredAccess
+    from shared.crypto import KeyRing
     from shared.web import Resources
 
 # Failing this close to the end, the owner is told; before that, trying again is enough.
@@ -58,9 +59,26 @@ async def refresh_token(tools: Resources, access: StoredAccess) -> Renewal:
 
 
 async def refresh_due_tokens(tools: Resources) -> int:
-    """Revive the renewals that were lost or given up although the token lives; each token has its own job."""
-    revived: int = await tools.database.as_service().rpc("revive_token_refreshes")
-    return revived
+    """Do what no token's own job does: revive lost renewals, and copy a new token of the platform's around.
+
+    Returns how many were revived or copied.
+    """
+    service = tools.database.as_service()
+    revived: int = await service.rpc("revive_token_refreshes")
+    if not tools.settings.has("WHATSAPP_ACCESS_TOKEN"):
+        return revived
+    current = hash_platform_token(tools.keys, tools.settings.whatsapp_access_token)
+    stale: list[str] = await service.rpc("find_stale_platform_tokens", {"current_hash": current}) or []
+    for integration_id in stale:
+        access = await load_access(tools, integration_id)
+        if access is not None:
+            await _copy_platform_token(tools, access)
+    return revived + len(stale)
+
+
+def hash_platform_token(keys: KeyRing, token: str) -> str:
+    """Hash the platform's token, to notice when another one is set."""
+    return keys.keyed_hash(token, purpose="platform_token")
 
 
 def retry_seconds(expires_at: datetime | None, attempts: int, now: datetime) -> float:
@@ -95,12 +113,16 @@ async def tell_of_failure(tools: Resources, access: StoredAccess, error: Excepti
 
 async def _copy_platform_token(tools: Resources, access: StoredAccess) -> Renewal:
     current = tools.settings.demand("WHATSAPP_ACCESS_TOKEN").whatsapp_access_token
-    if current == access.token:
-        return Renewal(expires_at=None, is_refreshed=False)
-    return await _keep(tools, access, current, None)
+    return await _keep(tools, access, current, None, hash_platform_token(tools.keys, current))
 
 
-async def _keep(tools: Resources, access: StoredAccess, token: str, expires_at: datetime | None) -> Renewal:
+async def _keep(
+    tools: Resources,
+    access: StoredAccess,
+    token: str,
+    expires_at: datetime | None,
+    platform_hash: str | None = None,
+) -> Renewal:
     is_kept = await tools.database.as_service().rpc(
         "keep_refreshed_token",
         {
@@ -108,6 +130,7 @@ async def _keep(tools: Resources, access: StoredAccess, token: str, expires_at: 
             "replaced_token": access.row["access_token"],
             "encrypted_token": tools.keys.encrypt(token, row_id=access.integration_id, column="access_token"),
             "expires": expires_at.isoformat() if expires_at else None,
+            "platform_hash": platform_hash,
         },
     )
     return Renewal(expires_at=expires_at, is_refreshed=bool(is_kept))

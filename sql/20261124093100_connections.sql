@@ -11,6 +11,8 @@ alter table public.whatsapp_integrations
     add column pin text,
     -- The platform's own token stands in access_token: the number lives in the platform's WABA.
     add column has_platform_token boolean not null default false,
+    -- A keyed hash of that token as it was copied, so that a newer one is noticed.
+    add column platform_token_hash text,
     add column token_checked_at timestamptz,
     add column registered_at timestamptz,
     add column subscribed_at timestamptz,
@@ -200,6 +202,7 @@ begin
         pin = case when facts ? 'pin' then facts ->> 'pin' else i.pin end,
         has_own_app = coalesce((facts ->> 'has_own_app')::boolean, i.has_own_app),
         has_platform_token = coalesce((facts ->> 'has_platform_token')::boolean, i.has_platform_token),
+        platform_token_hash = coalesce(facts ->> 'platform_token_hash', i.platform_token_hash),
         is_coexistence = coalesce((facts ->> 'is_coexistence')::boolean, i.is_coexistence),
         display_name = coalesce(facts ->> 'display_name', i.display_name),
         quality_rating = coalesce(facts ->> 'quality_rating', i.quality_rating),

@@ -119,7 +119,7 @@ $$;
 
 -- Stores a renewed token, unless another one was stored meanwhile.
 create function public.keep_refreshed_token(
-    integration uuid, replaced_token text, encrypted_token text, expires timestamptz
+    integration uuid, replaced_token text, encrypted_token text, expires timestamptz, platform_hash text default null
 ) returns boolean
 language sql volatile
 set search_path = ''
@@ -127,6 +127,7 @@ as $$
     with kept as (
         update public.whatsapp_integrations as i set
             access_token = encrypted_token, token_expires_at = expires, token_checked_at = now(),
+            platform_token_hash = coalesce(platform_hash, i.platform_token_hash),
             status = case when i.status = 'error' and i.error_code = 'token_dead' then 'connected' else i.status end,
             error_code = case when i.error_code = 'token_dead' then null else i.error_code end,
             error_message = case when i.error_code = 'token_dead' then null else i.error_message end
@@ -134,6 +135,18 @@ as $$
         returning i.id
     )
     select exists (select from kept)
+$$;
+
+-- Connections in the platform's account whose copy of the platform's token is another than the one that is set.
+create function public.find_stale_platform_tokens(current_hash text, most integer default 100) returns setof uuid
+language sql stable
+set search_path = ''
+as $$
+    select i.id
+    from public.whatsapp_integrations as i
+    where i.has_platform_token and i.access_token is not null and i.platform_token_hash is distinct from current_hash
+    order by i.id
+    limit most
 $$;
 
 -- Tells the owner of something about their connection, once a day at most for each kind of news.
@@ -288,12 +301,13 @@ $$;
 
 revoke execute on function
     private.token_refresh_time, private.plan_token_refresh, private.enqueue_token_refresh,
-    public.revive_token_refreshes, public.count_registration,
+    public.revive_token_refreshes, public.find_stale_platform_tokens, public.count_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates
     from public, anon, authenticated;
 grant execute on function
-    private.token_refresh_time, public.revive_token_refreshes, public.count_registration,
+    private.token_refresh_time, public.revive_token_refreshes, public.find_stale_platform_tokens,
+    public.count_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates
     to service_role;

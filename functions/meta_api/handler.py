@@ -36,7 +36,6 @@ from functions.meta_api.models import (
 )
 from shared.access import need_access, watching
 from shared.callers import find_caller
-from shared.probes import diagnose
 from shared.token_refresh import refresh_token
 from shared.web import create_app, language_of, read_json, resources
 
@@ -159,6 +158,9 @@ async def renew_token(request: Request) -> Response:
 async def show_diagnostics(request: Request) -> Response:
     """Examine the whole chain of this organization's connection."""
     tools = resources(request)
+    # Loaded here: no other call needs it.
+    from shared.probes import diagnose
+
     caller = await find_caller(request, _organization(request), needs_owner=True)
     report = await diagnose(tools, caller.organization_id, caller.integration, now=datetime.now(UTC))
     return JSONResponse(report.to_json(language_of(request)))

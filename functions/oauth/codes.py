@@ -23,6 +23,7 @@ from shared.errors import (
 )
 from shared.graph import GraphError, GraphUnreachable
 from shared.numbers import read_number
+from shared.token_refresh import hash_platform_token
 
 if TYPE_CHECKING:
     from functions.oauth.models import RequestCodeBody, VerifyCodeBody
@@ -112,6 +113,7 @@ async def connect_platform_number(
             "app_id": access.app_id,
             "has_own_app": False,
             "has_platform_token": True,
+            "platform_token_hash": hash_platform_token(tools.keys, access.token),
             "token_expires_at": None,
             **attempt.encrypt(access_token=access.token, app_secret=None),
         },

@@ -132,7 +132,9 @@ async def exchange(tools: Resources, token: str, body: ExchangeBody, language: L
     caller, signup = Caller.from_answer(taken), taken["signup"]
     access, token_facts = await _find_token(tools, signup, body)
     waba_id = _find_waba(token_facts, body.waba_id, language)
-    number = await _find_number(tools, access, waba_id, body.phone_number_id, language)
+    number = await _find_number(
+        tools, access, waba_id, body.phone_number_id, language, is_coexistence=signup["is_coexistence"]
+    )
     async with begin_attempt(
         tools,
         organization_id=caller.organization_id,
@@ -227,7 +229,13 @@ def _find_waba(token: TokenFacts, claimed: str | None, language: Language) -> st
 
 
 async def _find_number(
-    tools: Resources, access: Access, waba_id: str, claimed: str | None, language: Language
+    tools: Resources,
+    access: Access,
+    waba_id: str,
+    claimed: str | None,
+    language: Language,
+    *,
+    is_coexistence: bool,
 ) -> NumberFacts:
     """Return the number of this WABA, read with the token itself: that proves what no list did."""
     try:
@@ -244,6 +252,9 @@ async def _find_number(
             raise CredentialsRefused(details=[_not_granted("phone_number_id", language)])
         return number
     numbers = [NumberFacts.from_node(node) for node in nodes]
+    if is_coexistence:
+        # Such a dialog tells the account only; the number in the phone app is the one that was meant.
+        numbers = [number for number in numbers if number.is_coexistence] or numbers
     if not numbers:
         raise CredentialsRefused(details=[_not_granted("phone_number_id", language)])
     if len(numbers) > 1:

@@ -128,6 +128,17 @@ def test_an_account_with_several_numbers_asks_which(owner: User, simulator: Simu
     assert answer.json()["integration"]["phone_number_id"] == second["id"]
 
 
+def test_of_several_numbers_the_one_in_the_phone_app_is_meant_by_its_dialog(
+    owner: User, simulator: Simulator
+) -> None:
+    begun, done = start(owner, coexistence=True), sign_up(simulator, coexistence=True)
+    simulator.post("/numbers", waba_id=done["waba_id"], phone_number=new_number().digits)
+
+    answer = exchange(owner, begun["state"], code=done["code"], waba_id=done["waba_id"])
+
+    assert answer.json()["integration"]["phone_number_id"] == done["phone_number_id"]
+
+
 def test_a_number_with_a_pin_of_its_own_asks_for_it_and_goes_on(owner: User, simulator: Simulator) -> None:
     begun, done = start(owner), sign_up(simulator)
     simulator.patch(f"/numbers/{done['phone_number_id']}", pin="246810", is_pin_enabled=True)

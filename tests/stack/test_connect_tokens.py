@@ -10,9 +10,9 @@ import pytest
 
 from shared.access import load_access
 from shared.graph import GraphUnreachable
-from shared.token_refresh import retry_seconds, tell_of_failure
+from shared.token_refresh import refresh_due_tokens, retry_seconds, tell_of_failure
 from shared.web import Resources
-from tests.connecting import new_business, paste, run, status
+from tests.connecting import at_meta, connect_number, new_business, paste, run, status
 from tests.offices import workers
 
 if TYPE_CHECKING:
@@ -135,6 +135,32 @@ def test_an_end_that_comes_close_is_told_to_the_owner_once(
         ("TOKEN_NOT_REFRESHED", "warning")
     ]
     assert status(owner)["status"] == "connected"
+
+
+def test_a_new_token_of_the_platforms_reaches_every_connection_in_its_account(
+    owner: User, simulator: Simulator, world: World
+) -> None:
+    number = connect_number(owner, simulator)
+    fresh = simulator.post(
+        "/tokens",
+        app_id=world.variables["WHATSAPP_APP_ID"],
+        waba_ids=[world.variables["WHATSAPP_BUSINESS_ACCOUNT_ID"]],
+    )["value"]
+
+    async def deploy_and_wait() -> tuple[int, int, str]:
+        tools = Resources({**world.variables, "WHATSAPP_ACCESS_TOKEN": fresh}, (), None)
+        copied = [await refresh_due_tokens(tools) for _ in range(2)]
+        access = await load_access(tools, status(owner)["id"])
+        assert access is not None
+        await tools.close()
+        return copied[0], copied[1], access.token
+
+    first, second, stored = run(deploy_and_wait())
+
+    assert first >= 1
+    assert second == 0
+    assert stored == fresh
+    assert at_meta(simulator, number)[0]["status"] == "CONNECTED"
 
 
 def test_pauses_grow_but_leave_several_tries_before_the_end() -> None:

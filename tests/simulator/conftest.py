@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,10 +17,12 @@ import pytest
 from local.graph import Clock, Settings, Simulator, create_simulator, wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 APP_ID, APP_SECRET, VERIFY_TOKEN = "900000000000001", "0123456789abcdef0123456789abcdef", "verify-me"
 CALLBACK = "http://receiver.test/webhook"
+SERVER_APP = {"WHATSAPP_APP_ID": "900000000000009", "WHATSAPP_APP_SECRET": "secret"}
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -28,8 +35,12 @@ class Receiver:
     """The statuses of the next answers; 200 when there are none left."""
     requests: list[httpx.Request] = field(default_factory=list)
     payloads: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
+    """Paths of files that it serves as well, and with which status."""
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path in self.files:
+            return httpx.Response(self.files[request.url.path])
         if request.method == "GET":
             if request.url.params.get("hub.verify_token") != self.verify_token:
                 return httpx.Response(403)
@@ -130,3 +141,36 @@ def text_to(recipient: str, body: str = "hola", **more: Any) -> dict[str, Any]:
 @pytest.fixture
 def text() -> Callable[..., dict[str, Any]]:
     return text_to
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of a simulator with the environment's app and a state file."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "local.graph",
+        "--port",
+        str(port),
+        "--state",
+        str(tmp_path / "state.json"),
+    ]
+    with (
+        subprocess.Popen(command, cwd=ROOT, env=SERVER_APP, stderr=subprocess.PIPE, text=True) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        try:
+            for _ in range(400):
+                try:
+                    client.get("/_simulator/health")
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.05)
+            yield client
+        finally:
+            process.terminate()
+            _, told = process.communicate()
+            assert "Traceback" not in told

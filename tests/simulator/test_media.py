@@ -124,3 +124,31 @@ async def test_profile_picture_goes_through_a_resumable_upload(
 
     assert changed.json() == {"success": True}
     assert list(shown.json()["data"][0]) == ["about", "profile_picture_url", "messaging_product"]
+
+
+@pytest.mark.parametrize("status", [200, 404])
+async def test_link_is_fetched_on_request(
+    graph: httpx.AsyncClient,
+    business: dict[str, Any],
+    simulator: Simulator,
+    receiver: Any,
+    write: Any,
+    status: int,
+) -> None:
+    """A link that answers is delivered; one that does not fails by a status with 131053."""
+    write()
+    simulator.settings.fetch_links = True
+    receiver.files = {"/a.png": status}
+
+    image = {"link": "http://receiver.test/a.png"}
+    await graph.post(
+        f"/{business['phone_number_id']}/messages",
+        json={"messaging_product": "whatsapp", "to": "15550100001", "type": "image", "image": image},
+    )
+    assert await simulator.settle()
+
+    last = receiver.statuses()[-1]
+    assert last["status"] == ("delivered" if status == 200 else "failed")
+    if status == 404:
+        assert last["errors"][0]["code"] == 131053
+        assert "http code 404" in last["errors"][0]["error_data"]["details"]

@@ -175,6 +175,8 @@ def _plan(simulator: Simulator, call: Call, number: Number, customer: Customer, 
         simulator.plan_statuses(message, fails=131048)
     elif message.type == "reaction" and not _can_be_reacted_to(simulator, message):
         simulator.plan_statuses(message, fails=131009, details="The message cannot be reacted to.")
+    elif simulator.settings.fetch_links and isinstance(message.content.get("link"), str):
+        simulator.fetch_link(message)
     else:
         simulator.plan_statuses(message)
 

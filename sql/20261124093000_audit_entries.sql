@@ -14,7 +14,7 @@ create index audit_entries_list_idx on public.audit_entries (organization_id, cr
 
 alter table public.audit_entries enable row level security;
 revoke all on sequence public.audit_entries_id_seq from public, anon, authenticated;
-revoke all on public.audit_entries from public, anon, authenticated;
+revoke all on public.audit_entries from public, anon, authenticated, service_role;
 grant select on public.audit_entries to authenticated;
 -- No update and no delete, for the service either.
 grant select, insert on public.audit_entries to service_role;

@@ -58,6 +58,7 @@ async def api(server: httpx.Client) -> AsyncIterator[httpx.AsyncClient]:
 async def test_person_plays_a_customer(api: httpx.AsyncClient, page: Page) -> None:
     """A business is made, a customer writes, gets buttons, taps one, reads; all calls stand in the log."""
     await page.get_by_role("button", name="Crear un negocio").click()
+    await expect(page.get_by_label("Escribe a")).to_contain_text("Panadería Demo")
     await page.get_by_label("Mensaje").fill("¿Tienen pan?")
     await page.keyboard.press("Enter")
     await expect(page.locator(".bubble.mine")).to_contain_text("¿Tienen pan?")

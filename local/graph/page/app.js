@@ -214,6 +214,7 @@ function template(message, inside) {
 }
 
 async function send(what, contextId = replyTo) {
+  if (!who.number.value) return showProblem(new Error(t("empty")));
   const from = { phone_number: digits(who.customer.value), name: who.name.value || null, hidden: who.hidden.checked };
   const context = contextId ? { context: { id: contextId } } : {};
   try {

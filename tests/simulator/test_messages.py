@@ -177,3 +177,16 @@ async def test_customer_message_arrives_signed_and_escaped(
     }
     assert value["contacts"][0]["wa_id"] == "15550100001"
     assert json.loads(raw)["entry"][0]["id"] == business["waba_id"]
+
+
+async def test_bsuid_in_the_wrong_place_is_accepted_and_dropped(
+    graph: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, receiver: Any, text: Body
+) -> None:
+    """Meta answers 200 to a BSUID in `to`, and no status ever comes."""
+    answer = await graph.post(
+        f"/{business['phone_number_id']}/messages", json=text("US.13491208655302741918")
+    )
+    assert await simulator.settle()
+
+    assert answer.status_code == 200
+    assert receiver.statuses() == []

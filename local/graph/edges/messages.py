@@ -13,6 +13,7 @@ from local.graph.errors import (
     required,
 )
 from local.graph.graph import edge
+from local.graph.simulator import Event
 from local.graph.state import MESSAGING, Message
 from local.graph.validation import check_message
 
@@ -58,7 +59,9 @@ def _send(simulator: Simulator, call: Call, number: Number, body: dict[str, Any]
     message = _accept(
         simulator, call, number, body, customer, kind=kind, is_phone=is_phone, template=template
     )
-    _plan(simulator, call, number, customer, message)
+    # A BSUID in `to` is a trap at Meta: accepted, and nothing ever comes of it.
+    if is_phone or not body.get("to"):
+        _plan(simulator, call, number, customer, message)
     contact: dict[str, Any] = {"input": shown_input}
     if is_phone:
         contact["wa_id"] = customer.wa_id or customer.phone_number
@@ -132,8 +135,6 @@ def _accept(
     simulator.state.remember(message)
     if is_phone:
         simulator.note_phone_use(number, customer)
-    from local.graph.simulator import Event
-
     simulator.tell("message", Event(content=simulator.show_message(message)))
     simulator.changed()
     return message
@@ -214,6 +215,7 @@ def _mark_read(simulator: Simulator, number: Number, body: dict[str, Any]) -> di
             if earlier.is_read:
                 break
             earlier.is_read = True
+            simulator.tell("message", Event(content=simulator.show_message(earlier)))
     simulator.changed()
     return {"success": True}
 

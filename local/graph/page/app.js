@@ -121,17 +121,17 @@ function reactionsTo(id) {
 function bubble(message) {
   const isMine = message.direction === "incoming";
   const quoted = message.context_id && messages.get(message.context_id);
-  const body = isMine ? content(message) : content(message);
   const meta = make("p", { className: "meta" });
   meta.append(reactionsTo(message.id), new Date(message.created_at * 1000).toLocaleTimeString([], { timeStyle: "short" }));
-  if (!isMine) {
+  if (isMine) meta.append(message.is_read_by_business ? TICKS.read : TICKS.sent);
+  else {
     meta.append(TICKS[message.status] ?? message.status);
     if (!["read", "failed", "echo"].includes(message.status)) meta.append(button(t("read"), () => setRead(message.id)));
     meta.append(button(t("reply"), () => setReply(message)));
   }
   const problem = message.error && make("p", { className: "bad", textContent: `${message.error.code} ${message.error.title}` });
   const quote = quoted && make("p", { className: "quote", textContent: summary(quoted) });
-  return make("li", { className: isMine ? "bubble mine" : "bubble" }, quote, ...body, problem, meta);
+  return make("li", { className: isMine ? "bubble mine" : "bubble" }, quote, ...content(message), problem, meta);
 }
 
 const button = (textContent, click) => make("button", { type: "button", textContent, on: { click } });

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import log
-from shared.connecting import is_subscribed
+from shared.connecting import is_subscribed, webhook_url
 from shared.crypto import CannotDecrypt
 from shared.errors import AppError, PinRequired, TooManyRequests, Unavailable, VerificationRequired
 from shared.graph import GraphError, GraphUnreachable
+from shared.verify_tokens import make_verify_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shared.crypto import KeyRing
     from shared.database import Session
     from shared.graph import GraphClient
+    from shared.settings import Settings
     from shared.web import Resources
 
 SECRET_COLUMNS = ("access_token", "app_secret", "webhook_verify_token", "pin")
@@ -52,6 +54,7 @@ class Attempt:
     service: Session
     graph: GraphClient
     keys: KeyRing
+    settings: Settings
     row: dict[str, Any]
     is_finished: bool = False
 
@@ -95,9 +98,15 @@ class Attempt:
         log.info("connection.step_reached", integration_id=self.integration_id, step=reached)
         return answer
 
-    async def ensure_registered(self, number: NumberFacts, access: Access, *, given_pin: str | None) -> None:
-        """Register the number unless it is; the PIN is stored before Meta hears of it, so never lost."""
-        if number.is_registered:
+    async def ensure_registered(
+        self, number: NumberFacts, access: Access, *, given_pin: str | None, is_in_use: bool = False
+    ) -> None:
+        """Register the number unless it is; the PIN is stored before Meta hears of it, so never lost.
+
+        `is_in_use`: its owner uses it already, so where Meta does not tell, it is taken as registered.
+        """
+        before = self.row.get("pin")
+        if number.is_registered or (is_in_use and number.registration_is_untold):
             await self.advance("registered", {"is_registered": True})
             return
         pin = given_pin or self.decrypt("pin") or make_pin()
@@ -112,8 +121,8 @@ class Attempt:
             )
         except GraphError as error:
             if error.code == PIN_MISMATCH:
-                # Ours is not the one that the number has; a wrong one must not be tried again by itself.
-                await self.advance("proven", {"pin": None})
+                # A wrong one must not be tried again by itself; the person's typing error costs us nothing.
+                await self.advance("proven", {"pin": before if given_pin else None})
                 raise PinRequired from error
             if error.code == NOT_VERIFIED:
                 raise VerificationRequired from error
@@ -126,6 +135,22 @@ class Attempt:
         if not is_subscribed(apps, access.app_id):
             await self.graph.subscribe_app(waba_id, token=access.token, app_secret=access.app_secret)
         await self.advance("subscribed")
+
+    async def override_callback(self, number_id: str, access: Access) -> None:
+        """Let Meta deliver this number's events to an address of its own; it asks that address at once."""
+        base = self.settings.demand("WHATSAPP_WEBHOOK_URL").whatsapp_webhook_url
+        url = webhook_url(base, self.integration_id)
+        verify_token = self.decrypt("webhook_verify_token")
+        if verify_token is None:
+            verify_token = make_verify_token()
+            await self.advance("subscribed", self.encrypt(webhook_verify_token=verify_token))
+        await self.graph.post(
+            number_id,
+            token=access.token,
+            app_secret=access.app_secret,
+            json={"webhook_configuration": {"override_callback_uri": url, "verify_token": verify_token}},
+        )
+        await self.advance("subscribed", {"callback_override": url})
 
     async def finish(self) -> dict[str, Any]:
         """Store that the number is connected, and return the connection."""
@@ -172,7 +197,7 @@ async def begin_attempt(
             "number_id": phone_number_id,
         },
     )
-    attempt = Attempt(service=service, graph=tools.graph, keys=tools.keys, row=row)
+    attempt = Attempt(service=service, graph=tools.graph, keys=tools.keys, settings=tools.settings, row=row)
     try:
         yield attempt
     except (AppError, GraphError, GraphUnreachable) as error:

@@ -180,6 +180,8 @@ class NumberFacts:
     throughput: int
     is_coexistence: bool
     is_registered: bool
+    # Neither platform nor state was told.
+    registration_is_untold: bool
     is_verified: bool
     has_pin: bool
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -208,6 +210,7 @@ class NumberFacts:
             is_coexistence=is_coexistence,
             # A coexistence number is registered by its phone app, never by us.
             is_registered=is_coexistence or (platform == "CLOUD_API" and status not in UNREGISTERED),
+            registration_is_untold=not platform and not status,
             is_verified=node.get("code_verification_status") == "VERIFIED",
             has_pin=node.get("is_pin_enabled") is True,
             raw=node,

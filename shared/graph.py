@@ -40,6 +40,8 @@ VERSION_WARNING = "x-ad-api-version-warning"
 PATH = re.compile(r"/?(?!\.)[A-Za-z0-9_.-]+(/(?!\.)[A-Za-z0-9_.-]+)*")
 # Where Meta keeps attachments: lookaside.fbsbx.com today.
 MEDIA_HOSTS = (".fbsbx.com", ".facebook.com", ".fbcdn.net", ".whatsapp.net", ".whatsapp.com")
+# "(#100) Tried accessing nonexisting field (x) on node type (y)"
+INVALID_PARAMETER, UNKNOWN_FIELD = 100, re.compile(r"nonexisting field \(([A-Za-z0-9_]+)\)")
 # Meta is busy, and says so; a read may be asked again.
 PASSING_CODES = frozenset({1, 2, 131000, 131016, 133004, 2494100})
 # These happen before a single byte is sent; everything else may have reached Meta.
@@ -198,7 +200,22 @@ class GraphClient:
         app_secret: str | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Read; asked again, a little later, when Meta is busy or the connection breaks."""
+        """Read; asked again, a little later, when Meta is busy or the connection breaks.
+
+        A field that Meta's version does not know (yet, or any more) is left out: it must not cost the others.
+        """
+        while True:
+            try:
+                return await self._get(path, token=token, app_secret=app_secret, params=params)
+            except GraphError as error:
+                without = _without_unknown_field(params, error)
+                if without is None:
+                    raise
+                params = without
+
+    async def _get(
+        self, path: str, *, token: str, app_secret: str | None, params: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
 
         async for attempt in AsyncRetrying(
@@ -449,6 +466,16 @@ def _read_answer(response: httpx.Response, content: bytes) -> dict[str, Any]:
         raise GraphError.from_response(response, answer)
     # A page of some proxy's: Meta may have done what was asked.
     raise GraphUnreachable(request_written=True, reason=f"http_{response.status_code}_without_envelope")
+
+
+def _without_unknown_field(params: Mapping[str, Any] | None, error: GraphError) -> Mapping[str, Any] | None:
+    """Return the query without the field that Meta just said does not exist; None if it said something else."""
+    named = UNKNOWN_FIELD.search(error.message) if error.code == INVALID_PARAMETER else None
+    fields = str((params or {}).get("fields") or "").split(",")
+    if named is None or params is None or named[1] not in fields or len(fields) == 1:
+        return None
+    log.warning("graph.unknown_field", field=named[1])
+    return {**params, "fields": ",".join(field for field in fields if field != named[1])}
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -95,11 +95,24 @@ async def verify_code(tools: Resources, caller: Caller, body: VerifyCodeBody) ->
     async with _begin(tools, caller, taken["phone_number"], taken["phone_number_id"]) as attempt:
         # As it was typed: Meta may spell it in another way.
         attempt.row["typed_number"] = taken["phone_number"]
-        await connect_platform_number(tools, attempt, access, taken["phone_number_id"], pin=body.pin)
+        await connect_platform_number(
+            tools,
+            attempt,
+            access,
+            taken["phone_number_id"],
+            pin=body.pin,
+            has_override=body.override_callback,
+        )
 
 
 async def connect_platform_number(
-    tools: Resources, attempt: Attempt, access: Access, phone_number_id: str, *, pin: str | None
+    tools: Resources,
+    attempt: Attempt,
+    access: Access,
+    phone_number_id: str,
+    *,
+    pin: str | None,
+    has_override: bool = False,
 ) -> None:
     """Go from a proven number in the platform's WABA to a connected one."""
     waba_id = tools.settings.whatsapp_business_account_id
@@ -120,6 +133,8 @@ async def connect_platform_number(
     )
     await attempt.ensure_registered(number, access, given_pin=pin)
     await attempt.ensure_subscribed(waba_id, access)
+    if has_override:
+        await attempt.override_callback(number.id, access)
     await attempt.finish()
 
 

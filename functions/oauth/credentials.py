@@ -58,8 +58,10 @@ async def connect(tools: Resources, caller: Caller, body: CredentialsBody, langu
                 **attempt.encrypt(access_token=access.token, **own),
             },
         )
-        await attempt.ensure_registered(number, access, given_pin=body.pin)
+        await attempt.ensure_registered(number, access, given_pin=body.pin, is_in_use=True)
         await attempt.ensure_subscribed(body.business_account_id, access)
+        if body.override_callback:
+            await attempt.override_callback(number.id, access)
         await attempt.finish()
 
 

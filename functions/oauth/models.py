@@ -73,7 +73,16 @@ class Body(BaseModel):
         return None if self.organization_id is None else str(self.organization_id)
 
 
-class CredentialsBody(Body):
+class ConnectingBody(Body):
+    """What every call that connects may bring."""
+
+    pin: Pin | None = Field(default=None, description="The number's two-step PIN, where it has one already.")
+    override_callback: bool = Field(
+        default=False, description="Meta delivers this number's events to an address of its own."
+    )
+
+
+class CredentialsBody(ConnectingBody):
     """A number of the organization's own Meta app, its values pasted as Meta's dashboard shows them."""
 
     phone_number_id: MetaId
@@ -81,7 +90,6 @@ class CredentialsBody(Body):
     access_token: Pasted
     app_id: MetaId | None = Field(default=None, description="Left out: the token is of the platform's app.")
     app_secret: Pasted | None = None
-    pin: Pin | None = Field(default=None, description="The number's two-step PIN, where it has one already.")
 
 
 class RequestCodeBody(Body):
@@ -97,14 +105,13 @@ class RequestCodeBody(Body):
     )
 
 
-class VerifyCodeBody(Body):
+class VerifyCodeBody(ConnectingBody):
     """The code that was sent."""
 
     code: Code
     verification_id: UUID | None = Field(
         default=None, description="Which code is meant, to notice a newer one."
     )
-    pin: Pin | None = None
 
 
 class StartBody(Body):
@@ -119,7 +126,7 @@ class StartBody(Body):
     )
 
 
-class ExchangeBody(Body):
+class ExchangeBody(ConnectingBody):
     """What the dialog gave: the popup a code and ids, the redirect flow a ticket."""
 
     state: Annotated[str, StringConstraints(min_length=20, max_length=200)]
@@ -127,7 +134,6 @@ class ExchangeBody(Body):
     ticket: Annotated[str, StringConstraints(min_length=20, max_length=200)] | None = None
     waba_id: MetaId | None = None
     phone_number_id: MetaId | None = None
-    pin: Pin | None = None
 
 
 class DisconnectBody(Body):

@@ -157,6 +157,8 @@ async def exchange(tools: Resources, token: str, body: ExchangeBody, language: L
         )
         await attempt.ensure_registered(number, access, given_pin=body.pin)
         await attempt.ensure_subscribed(waba_id, access)
+        if body.override_callback:
+            await attempt.override_callback(number.id, access)
         if number.is_coexistence:
             await start_sync(tools, access, number.id)
         await attempt.finish()

@@ -310,6 +310,20 @@ def test_a_user_of_two_organizations_must_say_which(
     assert (answer.status_code, code_of(answer)) == (400, "organization_required")
 
 
+def test_a_wrong_pin_does_not_forget_the_right_one(
+    new_organization: Callable[..., Organization], new_business: Callable[..., Business], simulator: Simulator
+) -> None:
+    owner, business = new_organization().owner, new_business(registered=False, status="PENDING")
+    connect(owner, business).raise_for_status()
+    owner.functions.post(f"{OAUTH}/disconnect", json={"deregister": True}).raise_for_status()
+
+    wrong = connect(owner, business, pin="000000")
+    again = connect(owner, business)
+
+    assert code_of(wrong) == "pin_required"
+    assert again.status_code == 200, again.text
+
+
 def test_disconnecting_removes_the_subscription_and_the_credentials(
     new_organization: Callable[..., Organization],
     new_business: Callable[..., Business],

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.connecting import OAUTH, at_meta, connect_number, new_business, new_number, paste, status
+from tests.connecting import (
+    OAUTH,
+    at_meta,
+    connect_number,
+    new_business,
+    new_number,
+    paste,
+    request_code,
+    sent_code,
+    status,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +78,25 @@ def paste_platform_app(owner: User, simulator: Simulator) -> str:
     return business.phone_number_id
 
 
-WAYS = [type_it, use_the_dialog, keep_the_phone_app, paste_own_app, paste_platform_app]
+def type_it_with_an_address_of_its_own(owner: User, simulator: Simulator) -> str:
+    number = new_number()
+    request_code(owner, number).raise_for_status()
+    answer = verify(owner, sent_code(simulator, number), override_callback=True)
+    answer.raise_for_status()
+    (there,) = at_meta(simulator, number)
+    (url,) = there["overrides"].values()
+    assert url.endswith(f"/{answer.json()['integration']['id']}")
+    return str(there["id"])
+
+
+WAYS = [
+    type_it,
+    type_it_with_an_address_of_its_own,
+    use_the_dialog,
+    keep_the_phone_app,
+    paste_own_app,
+    paste_platform_app,
+]
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)

@@ -537,3 +537,34 @@ async def test_an_attachment_that_cannot_be_read_is_unreachable(fault: Exception
             pass
 
     assert caught.value.request_written is written
+
+
+def unknown_field(name: str) -> httpx.Response:
+    message = f"(#100) Tried accessing nonexisting field ({name}) on node type (WhatsAppBusinessPhoneNumber)"
+    return httpx.Response(400, json={"error": {"message": message, "type": "OAuthException", "code": 100}})
+
+
+async def test_a_field_that_meta_does_not_know_costs_only_itself() -> None:
+    meta = Meta(unknown_field("is_on_biz_app"), unknown_field("username"), ok(id="1", status="CONNECTED"))
+    graph = GraphClient("https://graph.example", "v26.0", transport=httpx.MockTransport(meta))
+
+    node = await graph.phone_number("1", token=TOKEN, fields="id,is_on_biz_app,status,username")
+    await graph.close()
+
+    assert node == {"id": "1", "status": "CONNECTED"}
+    assert [request.url.params["fields"] for request in meta.requests] == [
+        "id,is_on_biz_app,status,username",
+        "id,status,username",
+        "id,status",
+    ]
+
+
+async def test_a_field_that_nobody_asked_for_is_an_error_like_any_other() -> None:
+    meta = Meta(unknown_field("elsewhere"))
+    graph = GraphClient("https://graph.example", "v26.0", transport=httpx.MockTransport(meta))
+
+    with pytest.raises(GraphError):
+        await graph.phone_number("1", token=TOKEN, fields="id,status")
+    await graph.close()
+
+    assert len(meta.requests) == 1

@@ -47,10 +47,12 @@ check: setup ## Lint, check formats, types, layers and spelling
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
 	@$(RUN) -m codespell_lib
+	@$(RUN) -m local.web check
 
 format: setup ## Bring the code into the project's format
 	@$(RUN) -m ruff check --fix
 	@$(RUN) -m ruff format
+	@$(RUN) -m local.web format
 
 lock: setup ## Renew requirements.lock and package-lock.json after a change of pyproject.toml or package.json
 	@$(RUN) -m local.lock

@@ -9,12 +9,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.connecting import add_agent
+from tests.web.steps import type_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import psycopg
-    from playwright.sync_api import Locator, Page, Response
+    from playwright.sync_api import Locator, Page
 
     from tests.web.conftest import Person, Shop
     from tests.world import Simulator
@@ -31,18 +32,6 @@ def answer(page: Page, text: str) -> None:
     box = page.get_by_label("Escribe un mensaje")
     box.fill(text)
     box.press("Enter")
-
-
-def type_in(page: Page, text: str) -> Locator:
-    """Write, and wait until Meta has been told that somebody types: that call too goes to its messages edge."""
-    box = page.get_by_label("Escribe un mensaje")
-    with page.expect_response(lambda given: given.url.endswith("/read") and '"typing":true' in _body(given)):
-        box.fill(text)
-    return box
-
-
-def _body(response: Response) -> str:
-    return response.request.post_data or ""
 
 
 def message(page: Page, text: str) -> Locator:

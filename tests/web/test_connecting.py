@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from tests.connecting import add_agent, new_business, new_number
+from tests.web.steps import type_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,10 +193,10 @@ def test_a_token_that_dies_in_use_is_told_and_sending_stops(
     simulator.settle()
     page = visit(shop.owner)
     page.get_by_role("link", name=re.compile("¿Hola\\?")).click()
+    box = type_in(page, "Buenas")
     simulator.post("/faults", edge="messages", object_id=shop.phone_number_id, code=190, subcode=463, times=1)
 
-    page.get_by_label("Escribe un mensaje").fill("Buenas")
-    page.get_by_label("Escribe un mensaje").press("Enter")
+    box.press("Enter")
     expect(page.get_by_text("No se envió").first).to_be_visible()
     page.get_by_role("link", name="Configuración").click()
 

@@ -72,6 +72,7 @@ function Chats() {
   const liveLabels = { live: words.chats.live, polling: words.chats.polling, offline: words.common.offline };
   return (
     <Shell section="chats" isInChat={chosenId !== null}>
+      <h1 className="visually-hidden">{words.chats.title}</h1>
       <div className={chosenId ? "chats chosen" : "chats"}>
         <ChatList
           state={state}

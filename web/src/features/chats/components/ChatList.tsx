@@ -85,7 +85,7 @@ export function ChatList({
     <section className="chat-list" aria-label={words.chats.list}>
       <header>
         <div className="list-head">
-          <h1>{words.chats.title}</h1>
+          <h2 className="list-title">{words.chats.title}</h2>
           <span className={`pulse ${liveTone}`} role="status" title={liveLabel}>
             <span className="visually-hidden">{liveLabel}</span>
           </span>

@@ -15,6 +15,8 @@ interface Row {
 }
 
 export async function findMemberships(supabase: SupabaseClient, userId: string): Promise<readonly Membership[]> {
+  // Whoever was invited becomes a member by coming; it matters to nobody else whether that worked.
+  await supabase.rpc("accept_invitations");
   const { data, error } = await supabase
     .from("organization_members")
     .select("organization_id,role,organizations(name)")

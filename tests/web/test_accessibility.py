@@ -1,0 +1,168 @@
+"""Everybody can use it: axe finds nothing in any state, and the keyboard alone gets through."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from local.programs import ROOT
+from tests.web.steps import type_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    from tests.web.conftest import Person, Shop
+    from tests.world import Simulator, World
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+LOOKS: dict[str, dict[str, Any]] = {
+    "es-light-desk": {},
+    "en-dark-phone": {"language": "en", "color_scheme": "dark", **PHONE},
+}
+
+
+def findings(page: Page) -> list[str]:
+    """Return what axe finds, one line each."""
+    # Trusted types let no page write a script; the debugger may.
+    page.context.new_cdp_session(page).send("Page.setBypassCSP", {"enabled": True})
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("tags => axe.run(document, {runOnly: tags})", RULES)
+    return [
+        f"{each['id']}: {each['help']}: {node['target']} {node['failureSummary']}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_axe_finds_nothing_while_connecting(
+    visit: Callable[..., Page], new_person: Callable[[], Person], world: World, look: dict[str, Any]
+) -> None:
+    owner = new_person()
+    page = visit(None, "/entrar/", **look)
+    page.get_by_role("heading").wait_for()
+    found = findings(page)
+    page = visit(owner, "/configuracion/", **look)
+    page.get_by_role("textbox").wait_for()
+    found += findings(page)
+    world.new_organization(owner.user)
+    page.reload()
+    page.locator(".way").first.wait_for()
+    found += findings(page)
+    for way in range(3):
+        page.locator(".way").nth(way).click()
+        submit = page.locator("form button[type=submit]")
+        if submit.count():
+            submit.click()
+        found += findings(page)
+        page.locator("button.back").click()
+
+    assert found == []
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_axe_finds_nothing_while_chatting(
+    visit: Callable[..., Page], new_shop: Callable[..., Shop], simulator: Simulator, look: dict[str, Any]
+) -> None:
+    shop = new_shop()
+    page = visit(shop.owner, **look)
+    page.locator(".empty h2").wait_for()
+    found = findings(page)
+    for content in (
+        {"type": "text", "text": {"body": "Hola *amiga* https://example.com"}},
+        {"type": "image", "image": {"caption": "Foto"}},
+        {"type": "location", "location": {"latitude": 1, "longitude": 2}},
+        {"type": "document", "document": {"filename": "lista.pdf"}},
+    ):
+        sender = {"phone_number": "15550100001", "name": "Ana"}
+        simulator.post(
+            "/customers/messages", **{"phone_number_id": shop.phone_number_id, "from": sender, **content}
+        )
+    simulator.settle()
+    page.locator(".chat-row").click()
+    box = type_in(page, "Uno")
+    simulator.post(
+        "/faults", edge="messages", object_id=shop.phone_number_id, code=131049, by_status=True, times=1
+    )
+    box.press("Enter")
+    page.locator(".failure.failed").wait_for()
+    found += findings(page)
+    page.locator(".bubble-line.ours .bubble").focus()
+    page.locator(".bubble-line.ours .toolbar button").last.click()
+    page.get_by_role("dialog").wait_for()
+    found += findings(page)
+    page.keyboard.press("Escape")
+    page.locator(".composer [aria-expanded]").click()
+    page.locator(".emoji-picker").wait_for()
+    found += findings(page)
+    page.goto(page.url.partition("/chats/")[0] + "/configuracion/")
+    page.locator(".big-number").wait_for()
+    page.locator("summary").first.click()
+    found += findings(page)
+    page.goto(page.url.replace("/configuracion/", "/equipo/"))
+    page.locator(".members li").wait_for()
+    found += findings(page)
+
+    assert found == []
+
+
+def test_the_keyboard_alone_answers_a_customer(
+    visit: Callable[..., Page], new_shop: Callable[..., Shop], simulator: Simulator
+) -> None:
+    shop = new_shop()
+    simulator.write(shop.phone_number_id, "Hola", sender={"phone_number": "15550100001", "name": "Ana"})  # type: ignore[arg-type]
+    simulator.settle()
+    page = visit(shop.owner)
+    row = page.get_by_role("link", name=re.compile("Ana"))
+    row.wait_for()
+
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if row.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    box = page.get_by_label("Escribe un mensaje")
+    expect(box).to_be_focused()
+    page.keyboard.type("Buenas tardes")
+    page.keyboard.press("Enter")
+    expect(page.locator(".bubble-line.ours")).to_contain_text("Buenas tardes")
+    expect(page.locator(".bubble-line.ours")).to_have_attribute("data-status", "delivered")
+    # Up into the conversation, to the message's own actions.
+    page.get_by_role("region", name="Mensajes").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator(".bubble:focus")).to_have_count(1)
+    page.keyboard.press("Tab")
+
+    expect(page.get_by_role("button", name="Responder")).to_be_focused()
+
+
+def test_the_keyboard_alone_gets_through_connecting(
+    visit: Callable[..., Page], new_person: Callable[[], Person], world: World
+) -> None:
+    owner = new_person()
+    world.new_organization(owner.user)
+    page = visit(owner, "/configuracion/")
+    way = page.get_by_role("button", name="Usar mi número")
+    way.wait_for()
+
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if way.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    number = page.get_by_label("Número de teléfono")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if number.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+
+    expect(number).to_have_attribute("aria-invalid", "true")

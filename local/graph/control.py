@@ -118,7 +118,7 @@ class Control:
         """Wait until nothing is being delivered and nothing is due soon."""
         wanted = await _body(request)
         is_quiet = await self.simulator.settle(
-            within=float(wanted.get("within", 5.0)), horizon=float(wanted.get("horizon", 0.6))
+            within=float(wanted.get("within", 10.0)), horizon=float(wanted.get("horizon", 0.6))
         )
         return _json({"settled": is_quiet, "planned": self.simulator.planned_count})
 

@@ -182,7 +182,7 @@ class Simulator:
             self.set_platform_app(**self._platform)  # type: ignore[arg-type]
         self.changed()
 
-    async def settle(self, *, within: float = 5.0, horizon: float = 0.6) -> bool:
+    async def settle(self, *, within: float = 10.0, horizon: float = 0.6) -> bool:
         """Wait until nothing is being sent and nothing is due within the horizon (real seconds).
 
         Returns False if that did not happen in time; planned retries further away do not count.

@@ -39,7 +39,7 @@ def graph_url() -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen([sys.executable, "-m", "local.graph", "--port", str(port)], cwd=ROOT) as process:
         try:
-            for _ in range(200):
+            for _ in range(400):
                 try:
                     urllib.request.urlopen(f"{url}/_simulator/health").close()  # noqa: S310 - our own address
                     break

@@ -71,8 +71,9 @@ $$;
 -- Starts as many of these claimed sends (all of one number, in this order) as the pace allows within
 -- `wait_seconds`, and renews the lease of the others. Once this is committed they count as on their way, so they
 -- must be sent when they may. Answers, all times in seconds since 1970 by the database's clock,
--- {clock, started: [{message_id, permit, starts_at}], dropped: [message_id], ask_at}; dropped ones are no longer
--- the worker's: cancelled, refused, put off for their recipient's sake, or claimed by another after the lease.
+-- {clock, started: [{message_id, lease_token, permit, starts_at}], kept: [{message_id, lease_token}], ask_at}. What is
+-- neither is no longer the worker's: cancelled, refused, put off for its recipient's sake, or claimed anew after
+-- the lease; maybe by the same worker, so that only the token tells which claim is meant.
 create function public.start_sends(integration uuid, sends jsonb, wait_seconds float8 default 0) returns jsonb
 language plpgsql volatile
 set search_path = ''
@@ -99,8 +100,7 @@ begin
         -- Paused until somebody reconnects: they wait where they were.
         update public.send_queue as q set lease_until = null where q.message_id = any (mine);
         return jsonb_build_object(
-            'clock', extract(epoch from clock_timestamp()), 'started', '[]'::jsonb,
-            'dropped', (select jsonb_agg(s -> 'message_id') from jsonb_array_elements(sends) as s), 'ask_at', null
+            'clock', extract(epoch from clock_timestamp()), 'started', '[]'::jsonb, 'kept', '[]'::jsonb, 'ask_at', null
         );
     end if;
     update public.send_queue as q set lease_until = clock_timestamp() + interval '60 seconds'
@@ -132,19 +132,23 @@ begin
     ready := array(
         select q.message_id
         from public.send_queue as q
-        join jsonb_array_elements(sends) with ordinality as s (send, nr) on q.message_id = (s.send ->> 'message_id')::uuid
+        join jsonb_array_elements(sends) with ordinality as s (send, nr)
+            on q.message_id = (s.send ->> 'message_id')::uuid and q.lease_token = (s.send ->> 'lease_token')::bigint
         where q.message_id = any (mine) and q.lease_until is not null
-        order by s.nr
+        group by q.message_id
+        order by min(s.nr)
     );
     with granted as (
         select t.permit, t.starts_at, row_number() over (order by t.permit) as nr
         from private.take_permits(integration, cardinality(ready), longest_wait) as t
     )
     select coalesce(jsonb_agg(jsonb_build_object(
-        'message_id', ready[g.nr], 'permit', g.permit, 'starts_at', extract(epoch from g.starts_at)
+        'message_id', q.message_id, 'lease_token', q.lease_token, 'permit', g.permit,
+        'starts_at', extract(epoch from g.starts_at)
     ) order by g.nr), '[]')
     into started
-    from granted as g;
+    from granted as g
+    join public.send_queue as q on q.message_id = ready[g.nr];
     ready := ready[:jsonb_array_length(started)];
     update public.send_queue as q set is_started = true where q.message_id = any (ready);
     update public.messages as m set attempted_at = clock_timestamp() where m.id = any (ready);
@@ -158,13 +162,10 @@ begin
     return jsonb_build_object(
         'clock', extract(epoch from clock_timestamp()),
         'started', started,
-        'dropped', (
-            select coalesce(jsonb_agg(s -> 'message_id'), '[]')
-            from jsonb_array_elements(sends) as s
-            where not exists (
-                select from public.send_queue as q
-                where q.message_id = (s ->> 'message_id')::uuid and q.message_id = any (mine) and q.lease_until is not null
-            )
+        'kept', (
+            select coalesce(jsonb_agg(jsonb_build_object('message_id', q.message_id, 'lease_token', q.lease_token)), '[]')
+            from public.send_queue as q
+            where q.message_id = any (mine) and q.lease_until is not null and not q.is_started
         ),
         'ask_at', extract(epoch from private.next_permit_at(integration, longest_wait))
     );

@@ -97,6 +97,7 @@ class SendQueue:
         self._sender = sender
         self._lines: dict[str, Line] = {}
         self._clock = DatabaseClock()
+        self._is_over = False
         self._shortest = PERMIT_SECONDS
         self._calls = 0
         self._results: list[dict[str, Any]] = []
@@ -195,18 +196,20 @@ class SendQueue:
             self._free(wanted)
             raise
         self._clock.learn(answer["clock"], began, time.perf_counter())
-        started = {each["message_id"]: each for each in answer["started"]}
-        gone = {*started, *answer["dropped"]}
+        # A message whose lease had ended may have been claimed once more, by this very worker.
+        started = {_claim_of(each): each for each in answer["started"]}
+        kept = {_claim_of(each) for each in answer["kept"]}
         for _ in group:
             line.pending.popleft()
-        line.pending.extendleft(send for send in reversed(group) if send["message_id"] not in gone)
+        line.pending.extendleft(send for send in reversed(group) if _claim_of(send) in kept)
         for send in group:
-            if send["message_id"] in started:
-                task = asyncio.create_task(self._send(send, started[send["message_id"]]))
+            start = started.pop(_claim_of(send), None)
+            if start is not None:
+                task = asyncio.create_task(self._send(send, start))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
-        self._free(wanted - len(started))
-        if len(gone) >= len(group) or answer["ask_at"] is None:
+        self._free(wanted - len(answer["started"]))
+        if not kept or answer["ask_at"] is None:
             return 0.0
         pause = self._clock.ours_not_before(answer["ask_at"]) - time.perf_counter()
         return max(pause, random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE))  # noqa: S311 - no secret
@@ -235,7 +238,7 @@ class SendQueue:
         self._has_results.set()
 
     async def _write_results(self) -> None:
-        while True:
+        while not self._is_over or self._results or self._permits:
             await self._has_results.wait()
             if len(self._results) < RESULTS_AT_ONCE and not self._stopping.is_set():
                 await asyncio.sleep(RESULTS_SECONDS)
@@ -262,13 +265,18 @@ class SendQueue:
                 await asyncio.wait([line.task], timeout=LAST_SECONDS)
         if self._sending:
             await asyncio.wait(self._sending, timeout=LAST_SECONDS)
+        self._is_over = True
+        self._has_results.set()
+        # What was accepted is written, unless the database stays away for longer than we may.
+        await asyncio.wait([writer], timeout=LAST_SECONDS)
         writer.cancel()
-        await asyncio.gather(writer, return_exceptions=True)
-        if self._results or self._permits:
-            await self._flush()
         unstarted = [_lease_of(send) for line in lines for send in line.pending]
         if unstarted:
             await self._resources.database.call_rpc("release_sends", {"sends": unstarted})
+
+
+def _claim_of(send: Mapping[str, Any]) -> tuple[str, int]:
+    return send["message_id"], send["lease_token"]
 
 
 def _lease_of(send: Mapping[str, Any]) -> dict[str, Any]:

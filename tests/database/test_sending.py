@@ -171,8 +171,18 @@ def test_who_has_lost_the_lease_starts_nothing(number: Number) -> None:
 
     answer = number.start([one], token=1)
 
-    assert (answer["started"], answer["dropped"]) == ([], [one])
+    assert (answer["started"], answer["kept"]) == ([], [])
     assert number.statuses() == {"queued": 1}
+
+
+def test_a_message_that_a_worker_has_claimed_twice_is_started_once(number: Number) -> None:
+    (one,) = number.queue(1)
+    number.database.execute("update send_queue set lease_token = 2 where message_id = %s", (one,))
+    claims = [{"message_id": one, "lease_token": token} for token in (1, 2, 2)]
+
+    answer = number.call("start_sends", integration=number.tenant.integration_id, sends=claims)
+
+    assert [(each["message_id"], each["lease_token"]) for each in answer["started"]] == [(one, 2)]
 
 
 def test_a_killed_worker_leaves_what_it_started_uncertain_and_the_rest_waiting(number: Number) -> None:

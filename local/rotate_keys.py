@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from local.stack import find
+from shared.errors import AppError
 from shared.key_rotation import Rotation, rotate_keys
 from shared.web import Resources
 
@@ -47,7 +48,11 @@ def main() -> int:
     if stack is not None and "SUPABASE_URL" not in environ:
         environ |= stack.variables
     environ["LOG_LEVEL"] = "error"
-    rotation = asyncio.run(rotate(environ, is_dry_run=arguments.dry_run))
+    try:
+        rotation = asyncio.run(rotate(environ, is_dry_run=arguments.dry_run))
+    except AppError as refusal:
+        print(refusal.sentence("en"))
+        return 1
     for row in rotation.unreadable:
         print(f"no key opens {row}")
     if arguments.dry_run:

@@ -469,7 +469,7 @@ def _read_answer(response: httpx.Response, content: bytes) -> dict[str, Any]:
 
 
 def _without_unknown_field(params: Mapping[str, Any] | None, error: GraphError) -> Mapping[str, Any] | None:
-    """Return the query without the field that Meta just said does not exist, None if it said another thing."""
+    """Return the query without the field that Meta says does not exist, None if it said another thing."""
     named = UNKNOWN_FIELD.search(error.message) if error.code == INVALID_PARAMETER else None
     fields = str((params or {}).get("fields") or "").split(",")
     if named is None or params is None or named[1] not in fields or len(fields) == 1:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.doctor import tell
+from local.programs import ROOT
 from shared.probes import diagnose, diagnose_platform
 from shared.web import Resources
 from tests.connecting import META_API, new_business, paste, status
@@ -179,6 +183,38 @@ async def test_harm_to_the_database_is_found(
         report = await examine(world)
 
     assert broken(report) == expected
+
+
+def run_command(module: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    # An environment of its own: nothing of the developer's may reach the command.
+    surroundings = {"PATH": os.environ["PATH"], "SUPABASE_URL": NOWHERE, **environ}
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_commands_of_the_makefile_work_on_what_the_environment_names(world: World) -> None:
+    whole = run_command("local.doctor", **world.variables)
+    counted = run_command("local.rotate_keys", "--dry-run", **world.variables)
+
+    assert (whole.returncode, whole.stdout.splitlines()[-1]) == (0, "Everything holds.")
+    assert counted.returncode == 0
+    assert counted.stdout.splitlines()[-1] == "Nothing was changed."
+
+
+def test_the_commands_say_what_is_missing(world: World) -> None:
+    ill = run_command("local.doctor", LANG="es_PE.UTF-8")
+    refused = run_command("local.rotate_keys")
+
+    assert ill.returncode == 1
+    assert "Faltan variables" in ill.stdout
+    assert refused.returncode == 1
+    assert "ENCRYPTION_KEYS" in refused.stdout
 
 
 async def test_the_report_names_no_secret(

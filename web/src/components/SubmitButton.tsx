@@ -4,10 +4,12 @@ import type { ReactNode } from "react";
 
 export function SubmitButton({
   isBusy,
+  isDisabled = false,
   children,
   tone = "primary",
 }: {
   readonly isBusy: boolean;
+  readonly isDisabled?: boolean;
   readonly children: ReactNode;
   readonly tone?: "primary" | "danger";
 }) {
@@ -15,9 +17,9 @@ export function SubmitButton({
     <button
       type="submit"
       className={`button ${tone}`}
-      aria-disabled={isBusy}
+      aria-disabled={isBusy || isDisabled}
       aria-busy={isBusy}
-      onClick={(event) => isBusy && event.preventDefault()}
+      onClick={(event) => (isBusy || isDisabled) && event.preventDefault()}
     >
       {isBusy && <span className="spinner" aria-hidden="true" />}
       {children}

@@ -37,7 +37,8 @@ export default function MessageDetails({
       const moment = message[column];
       return moment ? [{ name, at: toDate(moment) }] : [];
     })
-    .sort((a, b) => a.at.getTime() - b.at.getTime());
+    // Meta tells whole seconds: within one, the order of the steps holds.
+    .sort((a, b) => Math.floor(a.at.getTime() / 1000) - Math.floor(b.at.getTime() / 1000));
   return (
     <Dialog title={words.chat.timeline} onClose={onClose}>
       <p className="row">

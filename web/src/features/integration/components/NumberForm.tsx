@@ -236,7 +236,9 @@ function CodeForm({ waiting, onResend, resendAction, onConnected, onChangeNumber
       {error && error.code !== "wrong_code" && <ErrorNotice error={error} />}
       {resendAction.error && <ErrorNotice error={resendAction.error} />}
       <div className="row">
-        <SubmitButton isBusy={isBusy || code.length !== 6 || isExpired || isSpent}>{words.verify}</SubmitButton>
+        <SubmitButton isBusy={isBusy} isDisabled={code.length !== 6 || isExpired || isSpent}>
+          {words.verify}
+        </SubmitButton>
         <button type="button" className="button plain" onClick={onChangeNumber}>
           {words.change}
         </button>

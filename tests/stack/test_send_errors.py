@@ -67,7 +67,7 @@ def _problem(  # noqa: PLR0911 - one return a thing that may be wrong
         return integration
     if message["error_code"] != key[0]:
         return message["error_code"]
-    if message["status"] == "queued":
+    if message["status"] in {"queued", "sending"}:
         return None if _may_wait(meaning) and answers[0].status_code == 202 else (message, answers[0].text)
     if message["status"] != "failed" or _may_wait(meaning):
         return message["status"]

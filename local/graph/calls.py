@@ -65,7 +65,9 @@ class Call:
     def fields(self) -> list[str] | None:
         """Return the fields that were asked for, in order, or None."""
         asked = self.query.get("fields")
-        return split_fields(asked) if asked else None
+        if isinstance(asked, list):
+            return [str(name) for name in asked]
+        return split_fields(str(asked)) if asked else None
 
 
 @dataclass(kw_only=True, slots=True)

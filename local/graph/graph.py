@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -125,6 +127,13 @@ class Graph:
         except GraphError as error:
             status, answer_headers, content = self._refuse(call, error)
             self._note(call, started, status, content, error_code=error.code, fault=_name_of(fault))
+        except ConnectionCut:
+            raise
+        except Exception as error:  # noqa: BLE001 - told as Meta tells its own faults
+            traceback.print_exc(file=sys.stderr)
+            unknown = documented(1, http_status=500)
+            status, answer_headers, content = self._refuse(call, unknown)
+            self._note(call, started, status, content, error_code=1, fault=f"internal: {error!r}")
         else:
             self._note(call, started, status, content, fault=_name_of(fault))
         if fault is not None and fault.cut == "after":

@@ -135,6 +135,8 @@ def _buttons(buttons: Any) -> list[dict[str, Any]]:
         raise invalid(None, "Invalid buttons", f"A template can hold 1 to {_MOST_BUTTONS} buttons.")
     shown = []
     for button in buttons:
+        if not isinstance(button, dict):
+            raise invalid(None, "Invalid buttons", "A button is an object.")
         copy = {**button, "type": str(button.get("type", "")).upper()}
         if len(str(copy.get("text", ""))) > _BUTTON_TEXT:
             raise invalid(_TOO_LONG, "Field is too long", "A button's text can hold at most 25 characters.")
@@ -149,6 +151,14 @@ def check_parameters(template: Template, given: list[dict[str, Any]]) -> None:
     """Refuse a message whose parameters do not fit its template."""
     if not isinstance(given, list):
         raise GraphError(100, "(#100) Param template['components'] must be an array.")
+    for position, component in enumerate(given):
+        parameters = component.get("parameters", []) if isinstance(component, dict) else None
+        if not isinstance(parameters, list | None) or not isinstance(component, dict):
+            raise GraphError(100, f"(#100) Param template['components'][{position}] must be a JSON object.")
+        if any(not isinstance(parameter, dict) for parameter in parameters or []):
+            raise GraphError(
+                100, f"(#100) Param template['components'][{position}]['parameters'] must be JSON objects."
+            )
     by_kind = {str(component.get("type", "")).lower(): component for component in given}
     for component in template.components:
         kind = component["type"]

@@ -198,13 +198,18 @@ def _interactive_texts(kind: str, content: dict[str, Any]) -> None:
         raise bad_value("Invalid header type.")
 
 
+def _object(value: Any) -> dict[str, Any]:
+    """Return a JSON object; anything else is an empty one, which then lacks what it needs."""
+    return value if isinstance(value, dict) else {}
+
+
 def _buttons(action: dict[str, Any]) -> None:
     buttons = action.get("buttons")
     if not isinstance(buttons, list) or not 1 <= len(buttons) <= _MOST_BUTTONS:
         raise bad_value(
             f"Invalid buttons count. Min allowed buttons: 1, Max allowed buttons: {_MOST_BUTTONS}"
         )
-    replies = [button.get("reply") or {} for button in buttons if isinstance(button, dict)]
+    replies = [_object(_object(button).get("reply")) for button in buttons]
     for reply in replies:
         _length("Button title", reply.get("title"), _BUTTON_TITLE)
         _length("Button id", reply.get("id"), _BUTTON_ID)
@@ -220,18 +225,19 @@ def _list(action: dict[str, Any]) -> None:
     if not isinstance(sections, list) or not 1 <= len(sections) <= _MOST_SECTIONS:
         raise bad_value(f"Invalid sections count. Min allowed: 1, Max allowed: {_MOST_SECTIONS}")
     rows: list[dict[str, Any]] = []
-    for section in sections:
+    for section in map(_object, sections):
         title = section.get("title")
         if len(sections) > 1 or title is not None:
             _length("Section title", title, _SECTION_TITLE)
-        rows.extend(section.get("rows") or [])
+        found = section.get("rows")
+        rows.extend(map(_object, found if isinstance(found, list) else []))
     if not rows:
         raise bad_value("Section rows are required.")
     if len(rows) > _MOST_ROWS:
         raise bad_value(f"Total row count exceed max allowed count: {_MOST_ROWS}")
     for row in rows:
         _row(row)
-    if len({row["id"] for row in rows}) < len(rows):
+    if len({str(row["id"]) for row in rows}) < len(rows):
         raise bad_value("Duplicate row id. Row ids must be unique.")
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx
 
     from local.graph import Simulator
@@ -221,3 +223,46 @@ async def test_test_number_writes_only_to_its_list(
 
     assert refused.json()["error"]["code"] == 131030
     assert taken.status_code == 200
+
+
+ODD: list[Any] = [None, True, 0, -1, 1e308, "", "x", "é" * 5000, [], [None], ["x"], [[]], {}, {"x": None}]
+
+TEMPLATE = {
+    "name": "hello_world",
+    "language": {"code": "en_US"},
+    "components": [
+        {"type": "body", "parameters": [{"type": "text", "text": "Ana"}]},
+        {"type": "button", "sub_type": "url", "index": 0, "parameters": [{"type": "text", "text": "1"}]},
+    ],
+}
+
+
+def mutations(thing: Any) -> Iterator[Any]:
+    """Yield copies of a JSON value with one part of it replaced by something odd, or left out."""
+    yield from ODD
+    if isinstance(thing, dict):
+        for name, inner in thing.items():
+            yield {other: value for other, value in thing.items() if other != name}
+            for changed in mutations(inner):
+                yield {**thing, name: changed}
+    elif isinstance(thing, list):
+        for position, inner in enumerate(thing):
+            for changed in mutations(inner):
+                yield [*thing[:position], changed, *thing[position + 1 :]]
+
+
+@pytest.mark.parametrize("name", [*GOOD, "template"])
+async def test_oddly_shaped_message_is_taken_or_refused(
+    graph: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, name: str
+) -> None:
+    """Whatever stands where something else should: an answer of Graph, never a server error."""
+    simulator.settings.enforce_limits = False
+    (template,) = simulator.state.templates.values()
+    button = {"type": "URL", "text": "Ver", "url": "https://shop.test/{{1}}"}
+    template.components = [{"type": "BODY", "text": "Hola {{1}}."}, {"type": "BUTTONS", "buttons": [button]}]
+    good = GOOD.get(name, message("template", TEMPLATE))
+
+    for body in mutations(good):
+        answer = await graph.post(f"/{business['phone_number_id']}/messages", json=body)
+
+        assert answer.status_code in (200, 400, 404), body

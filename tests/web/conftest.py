@@ -58,7 +58,8 @@ class Shop:
     phone_number: str
 
 
-@pytest.fixture(scope="session")
+# Playwright's sync API keeps an event loop running while it is up: no async test of another module could run.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:

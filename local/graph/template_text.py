@@ -147,7 +147,7 @@ def _buttons(buttons: Any) -> list[dict[str, Any]]:
     return shown
 
 
-def check_parameters(template: Template, given: list[dict[str, Any]]) -> None:
+def check_parameters(template: Template, given: list[Any]) -> None:
     """Refuse a message whose parameters do not fit its template."""
     if not isinstance(given, list):
         raise GraphError(100, "(#100) Param template['components'] must be an array.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,6 +17,7 @@ from local.conformance.suite import Result, Suite, to_json, to_table
 from tests.conformance.receivers import SECRET, VERIFY_TOKEN, Receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -103,3 +107,81 @@ def test_command_asks_by_a_command_and_fails_where_nobody_answers(
     assert code == 1
     assert "✗ a signed delivery is acknowledged" in capsys.readouterr().out
     assert json.loads(file.read_text())["results"][0]["outcome"] == "failed"
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The right receiver behind a port, and the file in which it keeps the ids."""
+    receiver, kept = Receiver(), tmp_path / "kept.json"
+
+    turn = threading.Lock()
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self, content: bytes = b"") -> None:
+            request = httpx.Request(
+                self.command, f"http://receiver.test{self.path}", headers=self._pairs(), content=content
+            )
+            with turn:
+                answer = asyncio.run(receiver(request))
+                kept.write_text(json.dumps(receiver.messages))
+            self.send_response(answer.status_code)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def _pairs(self) -> list[tuple[bytes, bytes]]:
+            # The parser of the standard library reads header bytes as Latin-1 and names as they come.
+            names = {"x-hub-signature-256": b"X-Hub-Signature-256"}
+            return [
+                (names.get(name.lower(), name.encode()), value.encode("latin-1"))
+                for name, value in self.headers.items()
+            ]
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/webhook", kept
+    server.shutdown()
+    server.server_close()
+
+
+COUNT = """
+import json, sys
+kept = json.load(open(sys.argv[1]))
+print(json.dumps({"counts": {key: kept.get(key, 0) for key in json.load(sys.stdin)["ids"]}}))
+"""
+
+
+@pytest.mark.slow
+def test_command_examines_a_running_receiver_and_asks_what_it_stored(
+    running: tuple[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As another project would use it: a URL, a secret, and a command that counts."""
+    url, kept = running
+    script = tmp_path / "count.py"
+    script.write_text(COUNT)
+    stored = f"{sys.executable} {script} {kept}"
+
+    code = main(
+        [
+            *(url, "--secret", SECRET, "--verify-token", VERIFY_TOKEN, "--stored-command", stored),
+            *("--break-command", "true", "--mend-command", "true", "--crash-command", "true"),
+        ]
+    )
+
+    told = capsys.readouterr().out
+    # How fast a machine is that others use as well says nothing here.
+    assert "✗" not in told.replace("✗ a hundred deliveries", ""), told
+    assert code in (0, 1)
+    assert "✓ nothing is lost and nothing doubled when the receiver dies" in told

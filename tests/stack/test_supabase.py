@@ -104,15 +104,17 @@ def scratch(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 service.command, cwd=ROOT, env=service.environ, stdout=log, stderr=log
             ) as process,
         ):
-            deadline = time.monotonic() + 30
-            while not asyncio.run(_is_healthy(service)):
-                assert process.poll() is None
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.05)
-            scratch = Scratch(settings, folder / "log")
-            yield scratch
-            scratch.close()
-            process.terminate()
+            try:
+                deadline = time.monotonic() + 30
+                while not asyncio.run(_is_healthy(service)):
+                    assert process.poll() is None
+                    assert time.monotonic() < deadline, (folder / "log").read_text()
+                    time.sleep(0.05)
+                scratch = Scratch(settings, folder / "log")
+                yield scratch
+                scratch.close()
+            finally:
+                process.terminate()
         connection.execute(f"drop database {name} with (force)".encode())
 
 

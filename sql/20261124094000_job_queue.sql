@@ -68,6 +68,31 @@ begin
 end
 $$;
 
+-- When the next job that waits is due; an index probe for each organization, however much waits.
+create function private.next_job_at(known_kinds text[]) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+    with recursive tenants as (
+        (select j.tenant from public.jobs as j where j.state = 'ready' order by j.tenant limit 1)
+        union all
+        select (
+            select j.tenant from public.jobs as j
+            where j.state = 'ready' and j.tenant > t.tenant
+            order by j.tenant limit 1
+        )
+        from tenants as t
+        where t.tenant is not null
+    )
+    select min(first.run_at)
+    from tenants as t
+    cross join lateral (
+        select j.run_at from public.jobs as j
+        where j.state = 'ready' and j.tenant = t.tenant and j.kind = any (known_kinds)
+        order by j.run_at, j.id limit 1
+    ) as first
+$$;
+
 -- Claims up to `wanted` due jobs of kinds that the worker knows, in turn by organization: first one of each, then
 -- a second of each, and never so many of one organization that the others find no worker free.
 -- Answers {jobs: [job], next_seconds}: when the next one is due, null if none waits.
@@ -145,11 +170,8 @@ begin
 
     return jsonb_build_object('jobs', claimed, 'next_seconds', (
         -- Null where there is none: greatest() would make a zero of it.
-        select case when min(j.run_at) is not null
-            then greatest(0, extract(epoch from min(j.run_at) - clock_timestamp()))
-        end
-        from public.jobs as j
-        where j.state = 'ready' and j.kind = any (known_kinds)
+        select case when n.run_at is not null then greatest(0, extract(epoch from n.run_at - clock_timestamp())) end
+        from private.next_job_at(known_kinds) as n (run_at)
     ));
 end
 $$;

@@ -238,7 +238,9 @@ begin
             select from public.messages as before
             where before.chat_id = message.chat_id and before.organization_id = message.organization_id
                 and before.id <> message.id
-                and (before.occurred_at, before.wamid) < (message.occurred_at, message.wamid)
+                -- Meta tells whole seconds: within one, as they came.
+                and (before.occurred_at, before.created_at, before.wamid)
+                    < (message.occurred_at, message.created_at, message.wamid)
         ),
         'said_closed', exists (
             select from public.messages as told

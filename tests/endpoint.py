@@ -66,7 +66,12 @@ class Endpoint:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                length = int(self.headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    # Whoever asked was killed in the middle of it.
+                    self.close_connection = True
+                    return
                 call = Call(
                     id=self.headers["webhook-id"],
                     timestamp=int(self.headers["webhook-timestamp"]),

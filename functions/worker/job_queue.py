@@ -27,6 +27,7 @@ SLOTS_OF_ONE = 8
 RENEWALS_PER_LEASE = 3
 IDLE_SECONDS = 1.0
 BUSY_SECONDS = 0.2
+GATHER_SECONDS = 0.03
 # Results of jobs that end together are written together.
 RESULT_SECONDS = 0.02
 WRITE_ATTEMPTS = 60
@@ -67,6 +68,7 @@ class JobQueue:
         tasks = [asyncio.create_task(self._write_results()), asyncio.create_task(self._renew_leases())]
         try:
             while not self._stopping.is_set() and (deadline is None or time.monotonic() < deadline):
+                self._changed.clear()
                 next_seconds = await self._claim()
                 is_idle = not self._running and not self._results
                 if is_idle and not is_patient and (next_seconds is None or next_seconds > IDLE_SECONDS):
@@ -80,7 +82,6 @@ class JobQueue:
         return self.done
 
     async def _pause(self, next_seconds: float | None, deadline: float | None) -> None:
-        self._changed.clear()
         room = self._slots - len(self._running)
         wait: float | None = None
         if room:
@@ -93,6 +94,8 @@ class JobQueue:
         with contextlib.suppress(TimeoutError):
             # What ends makes room, and may be what the next of its line waits for.
             await asyncio.wait_for(self._changed.wait(), wait)
+            # Jobs that end together make room together: one question for all of it.
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _claim(self) -> float | None:
         room = self._slots - len(self._running)

@@ -299,7 +299,7 @@ async def test_a_dead_token_stops_media_and_not_what_arrives(office: Office, wor
     status = office.row(
         "select status::text, error_code from whatsapp_integrations where id = %s", office.integration_id
     )
-    arrived = receive(office)
+    arrived = receive(office, data_base64=base64.b64encode(PNG + b"2").decode())
     office.database.execute(
         "update whatsapp_integrations set status = 'connected', error_code = null where id = %s",
         (office.integration_id,),

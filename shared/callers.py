@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from shared.errors import InvalidQuery
 from shared.web import bearer_token, resources
 
 if TYPE_CHECKING:
@@ -42,8 +44,25 @@ class Caller:
         return self.role == "owner"
 
 
-async def find_caller(request: Request, organization_id: str | None, *, needs_owner: bool = False) -> Caller:
-    """Return the caller; raise `NotAMember`, `OwnerRequired` or `OrganizationRequired` as SQL says."""
+async def find_caller(
+    request: Request, organization_id: str | None = None, *, needs_owner: bool = False
+) -> Caller:
+    """Return the caller; raise `NotAMember`, `OwnerRequired` or `OrganizationRequired` as SQL says.
+
+    The organization may stand in the query too.
+    """
     session = resources(request).database.as_user(bearer_token(request))
-    wanted = {"organization": organization_id, "needs_owner": needs_owner}
+    wanted = {"organization": organization_id or read_organization(request), "needs_owner": needs_owner}
     return Caller.from_answer(await session.rpc("my_connection", wanted))
+
+
+def read_organization(request: Request) -> str | None:
+    """Return the organization that the query names; raise `InvalidQuery` for what is no id."""
+    text = request.query_params.get("organization_id")
+    if not text:
+        return None
+    try:
+        return str(UUID(text))
+    except ValueError:
+        detail = {"field": "organization_id", "rule": "uuid", "message": "This is no id."}
+        raise InvalidQuery(details=[detail]) from None

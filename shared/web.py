@@ -342,6 +342,12 @@ async def read_json(
     return validate(model, content)
 
 
+async def read_optional_json(request: Request, model: type[Model], *, limit: int = DEFAULT_LIMIT) -> Model:
+    """Read as `read_json` does, where no body at all means that everything is left out."""
+    body = await read_body(request, limit=limit)
+    return validate(model, _parse_json(body) if body.strip() else {})
+
+
 def validate(model: type[Model], content: object) -> Model:
     """Make the model, or raise `InvalidBody` that names each field and rule, and repeats no value."""
     from pydantic import ValidationError

@@ -37,7 +37,7 @@ from functions.meta_api.models import (
 from shared.access import need_access, watching
 from shared.callers import find_caller
 from shared.token_refresh import refresh_token
-from shared.web import create_app, language_of, read_json, resources
+from shared.web import create_app, language_of, read_json, read_optional_json, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,14 +54,14 @@ NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCR
 async def show_number(request: Request) -> Response:
     """Read the number at Meta and keep what it tells."""
     tools = resources(request)
-    access = await need_access(tools, await find_caller(request, _organization(request)))
+    access = await need_access(tools, await find_caller(request))
     async with watching(tools, access.integration_id):
         return _answer(await number.read(tools, access))
 
 
 async def register(request: Request) -> Response:
     """Register the number with its PIN, or with a new one."""
-    body = await read_json(request, RegisterBody)
+    body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
     async with watching(tools, access.integration_id):
@@ -70,7 +70,7 @@ async def register(request: Request) -> Response:
 
 async def deregister(request: Request) -> Response:
     """Take the number off the Cloud API; it stays in its account."""
-    body = await read_json(request, RegisterBody)
+    body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
     async with watching(tools, access.integration_id):
@@ -80,7 +80,7 @@ async def deregister(request: Request) -> Response:
 async def show_profile(request: Request) -> Response:
     """Read the business profile."""
     tools = resources(request)
-    access = await need_access(tools, await find_caller(request, _organization(request)))
+    access = await need_access(tools, await find_caller(request))
     async with watching(tools, access.integration_id):
         return _answer(await profile.read(tools, access))
 
@@ -97,7 +97,7 @@ async def change_profile(request: Request) -> Response:
 async def list_templates(request: Request) -> Response:
     """List one page of templates."""
     tools = resources(request)
-    access = await need_access(tools, await find_caller(request, _organization(request)))
+    access = await need_access(tools, await find_caller(request))
     async with watching(tools, access.integration_id):
         return _answer(await templates.list_page(tools, access, request.query_params))
 
@@ -114,7 +114,7 @@ async def create_template(request: Request) -> Response:
 async def delete_template(request: Request) -> Response:
     """Delete a template in all its languages, or in the one whose id is given."""
     tools = resources(request)
-    access = await need_access(tools, await find_caller(request, _organization(request), needs_owner=True))
+    access = await need_access(tools, await find_caller(request, needs_owner=True))
     async with watching(tools, access.integration_id):
         gone = await templates.delete(tools, access, request.query_params)
     return JSONResponse({"deleted": gone})
@@ -123,14 +123,14 @@ async def delete_template(request: Request) -> Response:
 async def show_subscription(request: Request) -> Response:
     """Tell whether and where Meta delivers."""
     tools = resources(request)
-    access = await need_access(tools, await find_caller(request, _organization(request), needs_owner=True))
+    access = await need_access(tools, await find_caller(request, needs_owner=True))
     async with watching(tools, access.integration_id):
         return _answer(await subscription.read(tools, access))
 
 
 async def change_subscription(request: Request) -> Response:
     """Subscribe the app again, with or without a callback of its own."""
-    body = await read_json(request, SubscriptionBody)
+    body = await read_optional_json(request, SubscriptionBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
     async with watching(tools, access.integration_id):
@@ -139,7 +139,7 @@ async def change_subscription(request: Request) -> Response:
 
 async def synchronise(request: Request) -> Response:
     """Read everything anew."""
-    body = await read_json(request, RegisterBody)
+    body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
     async with watching(tools, access.integration_id):
@@ -148,7 +148,7 @@ async def synchronise(request: Request) -> Response:
 
 async def renew_token(request: Request) -> Response:
     """Renew the token now."""
-    body = await read_json(request, RegisterBody)
+    body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
     async with watching(tools, access.integration_id):
@@ -161,13 +161,9 @@ async def show_diagnostics(request: Request) -> Response:
     # Loaded here: no other call needs it.
     from shared.probes import diagnose
 
-    caller = await find_caller(request, _organization(request), needs_owner=True)
+    caller = await find_caller(request, needs_owner=True)
     report = await diagnose(tools, caller.organization_id, caller.integration, now=datetime.now(UTC))
     return JSONResponse(report.to_json(language_of(request)))
-
-
-def _organization(request: Request) -> str | None:
-    return request.query_params.get("organization_id")
 
 
 def _answer(view: BaseModel, *, status: int = 200) -> Response:

@@ -36,7 +36,7 @@ from functions.oauth.models import (
 from functions.oauth.views import answer_connection, answer_verification, own_url
 from shared.callers import find_caller
 from shared.errors import InvalidQuery
-from shared.web import bearer_token, create_app, language_of, read_json, resources
+from shared.web import bearer_token, create_app, language_of, read_json, read_optional_json, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCR
 
 async def start(request: Request) -> Response:
     """Give the page a state, and what it needs to open Meta's dialog."""
-    body = await read_json(request, StartBody)
+    body = await read_optional_json(request, StartBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     answer = await signup.start(resources(request), caller, body, own_url(request, "/callback"))
     return JSONResponse(answer.model_dump(mode="json"))
@@ -102,12 +102,12 @@ async def show_status(request: Request) -> Response:
         raise InvalidQuery(
             details=[{"field": "reveal", "rule": "enum", "message": "Only pin can be asked for."}]
         )
-    return await answer_connection(request, request.query_params.get("organization_id"), reveal=reveal)
+    return await answer_connection(request, None, reveal=reveal)
 
 
 async def disconnect(request: Request) -> Response:
     """Let the number go; done even where Meta does not answer any more."""
-    body = await read_json(request, DisconnectBody)
+    body = await read_optional_json(request, DisconnectBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     left = await departure.leave(resources(request), caller, deregister=body.deregister)
     return JSONResponse({"integration": left})
@@ -115,7 +115,7 @@ async def disconnect(request: Request) -> Response:
 
 async def reconnect(request: Request) -> Response:
     """Connect the same number again."""
-    body = await read_json(request, ReconnectBody)
+    body = await read_optional_json(request, ReconnectBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     await returning.reconnect(resources(request), caller, pin=body.pin)
     return await answer_connection(request, caller.organization_id)

@@ -310,6 +310,24 @@ def test_a_user_of_two_organizations_must_say_which(
     assert (answer.status_code, code_of(answer)) == (400, "organization_required")
 
 
+def test_the_organization_may_stand_in_the_query_and_a_body_may_be_left_out(
+    new_user: Callable[[], User],
+    new_organization: Callable[..., Organization],
+    new_business: Callable[..., Business],
+) -> None:
+    user = new_user()
+    first, _second = new_organization(user), new_organization(user)
+    query = {"organization_id": first.id}
+
+    connected = user.functions.post(f"{OAUTH}/credentials", params=query, json=new_business().pasted)
+    left = user.functions.post(f"{OAUTH}/disconnect", params=query)
+    nobody = user.functions.get(f"{OAUTH}/status", params={"organization_id": "no-id"})
+
+    assert connected.json()["organization_id"] == first.id
+    assert left.json()["integration"]["status"] == "disconnected"
+    assert (nobody.status_code, code_of(nobody)) == (422, "invalid_query")
+
+
 def test_a_wrong_pin_does_not_forget_the_right_one(
     new_organization: Callable[..., Organization], new_business: Callable[..., Business], simulator: Simulator
 ) -> None:

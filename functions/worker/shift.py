@@ -11,6 +11,7 @@ from functions.worker.bots import run_bot
 from functions.worker.events import deliver_event
 from functions.worker.job_queue import JobQueue
 from functions.worker.media import fetch_media
+from functions.worker.other_form import retry_other_form
 from functions.worker.send_queue import SendQueue
 from functions.worker.syncing import sync_connection
 from functions.worker.tokens import renew_token
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Every kind of job there is. A job of another kind waits for a worker that knows it.
 JOBS: Mapping[str, JobFunction] = {
     "fetch_media": fetch_media,
+    "retry_other_form": retry_other_form,
     "run_bot": run_bot,
     "deliver_event": deliver_event,
     "sync_connection": sync_connection,

@@ -401,6 +401,24 @@ def test_a_number_in_its_other_form_is_tried_once(office: Office, code: int, typ
     )
 
 
+def test_the_other_form_is_tried_too_when_a_status_says_undeliverable(
+    office: Office, simulator: Simulator
+) -> None:
+    name = approve_template(office)
+    office.fault(code=131026, by_status=True, times=1)
+
+    sent = office.send(to="+5511987654321", type="template", template={"name": name, "language": "es"})
+    office.wait_for(lambda: len(office.received()) == 2)
+    simulator.settle()
+
+    assert sent.status_code == 200
+    assert [body["to"] for body in office.bodies()] == ["5511987654321", "551187654321"]
+    assert [(each["status"], each["error_code"]) for each in office.messages()] == [
+        ("failed", 131026),
+        ("delivered", None),
+    ]
+
+
 # ---- Tenants
 
 

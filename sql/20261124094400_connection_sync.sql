@@ -25,6 +25,8 @@ create table public.connection_syncs (
 );
 comment on table public.connection_syncs is 'How far reading a new connection has come, for each kind of thing that Meta has.';
 create index connection_syncs_organization_id_idx on public.connection_syncs (organization_id);
+create index connection_syncs_awaited_idx on public.connection_syncs (organization_id)
+    where kind = 'contacts' and state in ('asking', 'requested');
 
 alter table public.connection_syncs enable row level security;
 revoke all on public.connection_syncs from public, anon, authenticated;

@@ -19,7 +19,7 @@ create table public.retention_periods (
 comment on table public.retention_periods is 'For how long what is kept; change `keep_for` to keep it longer or shorter.';
 insert into public.retention_periods (subject, keep_for, what) values
     ('webhook_events', '30 days', 'Deliveries as they came, with their problems; until then they can be replayed.'),
-    ('whatsapp_verifications', '30 days', 'Codes that were asked for.'),
+    ('whatsapp_verifications', '30 days', 'Codes that were asked for and proved nothing.'),
     ('oauth_states', '1 day', 'Dialogs that were begun.'),
     ('whatsapp_registrations', '4 days', 'Registrations, of which Meta counts 72 hours.'),
     ('idempotency_keys', '7 days', 'Idempotency keys.'),
@@ -80,7 +80,9 @@ begin
     for kept in select * from public.retention_periods as r order by r.subject loop
         query := case kept.subject
             when 'webhook_events' then 'public.webhook_events as t where t.received_at < $1 order by t.received_at'
-            when 'whatsapp_verifications' then 'public.whatsapp_verifications as t where t.requested_at < $1'
+            -- Who has proven a number last is never forgotten.
+            when 'whatsapp_verifications'
+                then 'public.whatsapp_verifications as t where t.requested_at < $1 and t.verified_at is null'
             when 'oauth_states' then 'public.oauth_states as t where t.created_at < $1'
             when 'whatsapp_registrations' then 'public.whatsapp_registrations as t where t.created_at < $1'
             when 'idempotency_keys' then 'public.idempotency_keys as t where t.created_at < $1 order by t.created_at'

@@ -224,3 +224,49 @@ async def test_a_shuffled_and_doubled_history_ends_complete_and_in_order(
     print(  # noqa: T201 - the figure
         f"{MESSAGES} messages in {len(sent)} deliveries ({CHUNKS} chunks): {seconds:.1f} s"
     )
+
+
+async def test_a_placeholder_of_the_history_becomes_its_file(
+    world: World, database: Connection, work_off: WorkOff
+) -> None:
+    """The file comes later, in a change of its own, and is fetched; it wakes no bot either."""
+    office = open_office(world, database, coexistence=True)
+    make_bot(office, WELCOME, most_age_seconds=86_400)
+    now = str(int(time.time()))
+    placeholder = wire.message("media_placeholder", None, number=9, timestamp=now)
+    ids = {"phone_number_id": office.business["phone_number_id"]}
+    thread = {"id": wire.CUSTOMER, "messages": [placeholder]}
+    made = world.simulator.post(
+        "/customers/messages",
+        phone_number_id=office.business["phone_number_id"],
+        **{"from": "15550100077"},
+        type="image",
+    )
+    real = {**made["message"], "from": wire.CUSTOMER, "id": wire.wamid(9), "timestamp": now}
+    world.simulator.settle()
+
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        for value in (
+            wire.value(history=[wire.history(thread)], **ids),
+            wire.value(messages=[{**real, "type": "image", "image": image_of(office)}], **ids),
+        ):
+            payload = wire.delivery(value, field="history", waba_id=office.business["waba_id"])
+            deliver(world, client, wire.to_wire(payload))
+    await work_off()
+
+    found = office.row(
+        "select m.type, m.origin::text, a.state::text"
+        " from messages m join message_media a on a.message_id = m.id where m.organization_id = %s and m.wamid = %s",
+        office.organization.id,
+        wire.wamid(9),
+    )
+    assert found == ("image", "history", "stored")
+
+
+def image_of(office: Office) -> dict[str, Any]:
+    """The image that Meta has told this number of."""
+    content: dict[str, Any] = office.row(
+        "select content -> 'image' from messages where organization_id = %s and type = 'image'",
+        office.organization.id,
+    )[0]
+    return content

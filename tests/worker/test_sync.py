@@ -256,7 +256,8 @@ async def test_a_placeholder_of_the_history_becomes_its_file(
 
     found = office.row(
         "select m.type, m.origin::text, a.state::text"
-        " from messages m join message_media a on a.message_id = m.id where m.organization_id = %s and m.wamid = %s",
+        " from messages m join message_media a on a.message_id = m.id"
+        " where m.organization_id = %s and m.wamid = %s",
         office.organization.id,
         wire.wamid(9),
     )

@@ -130,9 +130,9 @@ begin
     end if;
     chat := coalesce(chat, newest.chat_id);
     organization := coalesce(organization, newest.organization_id);
-    if newest.id is not null then
-        number := private.require_sender(organization);
-    end if;
+    -- Without a connection it is read on our side alone.
+    select * into number from public.whatsapp_integrations as i
+    where i.organization_id = organization and i.status = 'connected';
     update public.chats as c set unread_count = (
         select count(*) from public.messages as m
         where m.organization_id = c.organization_id and m.chat_id = c.id and m.direction = 'inbound' and m.origin = 'live'
@@ -143,7 +143,7 @@ begin
     return jsonb_build_object(
         'chat_id', chat,
         'unread_count', (select c.unread_count from public.chats as c where c.id = chat),
-        'send', case when newest.id is not null then jsonb_build_object(
+        'send', case when newest.id is not null and number.id is not null then jsonb_build_object(
             'wamid', newest.wamid, 'integration_id', number.id, 'phone_number_id', number.phone_number_id,
             'organization_id', organization, 'credentials_stamp', private.credentials_stamp(number)
         ) end

@@ -497,6 +497,61 @@ def test_reading_tells_meta_and_counts_nothing_unread(office: Office) -> None:
     assert office.row("select unread_count from chats where id = %s", chat_id) == (0,)
 
 
+def test_a_chat_is_read_on_our_side_even_when_nothing_can_be_sent(office: Office) -> None:
+    chat_id = office.hear()
+    office.database.execute(
+        "update whatsapp_integrations set status = 'error', error_code = 'token_dead' where id = %s",
+        (office.integration_id,),
+    )
+
+    answer = office.post("/read", {"chat_id": chat_id})
+
+    assert (answer.status_code, answer.json()["unread_count"]) == (200, 0)
+    assert office.bodies() == []
+
+
+# ---- Pace
+
+
+def test_a_message_to_somebody_who_was_sent_enough_waits_instead_of_failing(office: Office) -> None:
+    chat_id = office.hear()
+    office.database.execute(
+        "insert into rate_limits (organization_id, kind, key, paid_at)"
+        " select organization_id, 'pair', contact_id::text, now() + interval '10 minutes'"
+        " from chats where id = %s",
+        (chat_id,),
+    )
+
+    first = office.send(chat_id=chat_id, text="uno")
+    second = office.send(chat_id=chat_id, text="dos")
+
+    assert [(each.status_code, each.json()["message"]["status"]) for each in (first, second)] == [
+        (202, "queued"),
+        (202, "queued"),
+    ]
+    assert office.bodies() == []
+
+
+def test_a_message_for_which_the_number_has_no_room_waits_a_moment_or_is_queued(office: Office) -> None:
+    chat_id = office.hear()
+    office.database.execute(
+        """
+        insert into send_permits (organization_id, integration_id, starts_at, free_at)
+        select organization_id, id, now(),
+            now() + case when n = 1 then interval '1 second' else interval '1 hour' end
+        from whatsapp_integrations, generate_series(1, 80) as n where id = %s
+        """,
+        (office.integration_id,),
+    )
+
+    waited = office.send(chat_id=chat_id, text="uno")
+    office.pause()
+    queued = office.send(chat_id=chat_id, text="dos")
+
+    assert (waited.status_code, queued.status_code) == (200, 202), queued.text
+    assert waited.elapsed.total_seconds() > 0.5
+
+
 # ---- Batches
 
 

@@ -23,7 +23,7 @@ export default function ChatsPage() {
   );
 }
 
-function Chats() {
+export function Chats() {
   const words = useText();
   const session = useSession();
   const { supabase, organization, messages, user } = session;

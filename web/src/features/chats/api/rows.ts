@@ -114,8 +114,9 @@ export function previewOf(type: string | null, text: string | null, words: Catal
     interactive: words.chat.interactive,
   };
   const kind = type ? kinds[type] : undefined;
-  if (kind && text) return `${kind}: ${text}`;
-  return text ?? kind ?? "…";
+  const plain = text?.replace(/([*_~])(\S(?:[^\n]*?\S)?)\1/g, "$2") ?? null;
+  if (kind && plain) return `${kind}: ${plain}`;
+  return plain ?? kind ?? "…";
 }
 
 /** Meta tells whole seconds: within one, the order of arrival says more. */

@@ -249,8 +249,10 @@ export function ChatWindow({ chat, live, outbox, sent, onBack, onRead, onBot }: 
             aria-pressed={chat.is_bot_on}
             onClick={() => onBot(chat.id, !chat.is_bot_on)}
           >
-            {words.chat.bot}
-            <span className="long">: {chat.is_bot_on ? words.chat.botOn : words.chat.botOff}</span>
+            <span>
+              {words.chat.bot}
+              <span className="long">: {chat.is_bot_on ? words.chat.botOn : words.chat.botOff}</span>
+            </span>
           </button>
         )}
         <span

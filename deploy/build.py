@@ -122,7 +122,7 @@ def build(
         if unzipped > LARGEST:
             raise OverflowError(f"{function} holds {unzipped} bytes; Lambda takes {LARGEST}.")
         path = into / f"{function}-{arch}.zip"
-        _zip(files, path)
+        write_zip(files, path)
         installed = json.loads((libraries / "installed.json").read_text("utf-8"))
     report = {
         "function": function,
@@ -204,7 +204,8 @@ def _prune(stage: Path) -> None:
     (stage / ".lock").unlink(missing_ok=True)
 
 
-def _zip(files: Mapping[str, Path], path: Path) -> None:
+def write_zip(files: Mapping[str, Path], path: Path) -> None:
+    """Write files under their names, the same to the byte for the same files."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in sorted(files.items()):
             entry = zipfile.ZipInfo(name, EPOCH)

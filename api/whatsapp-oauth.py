@@ -1,0 +1,5 @@
+"""`whatsapp-oauth` on Vercel: its ASGI application as it is."""
+
+from functions.oauth.handler import app
+
+__all__ = ["app"]

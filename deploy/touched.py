@@ -80,10 +80,23 @@ def _pinned(libraries: dict[str, str], text: str, left_out: Iterable[str]) -> st
         return None
 
 
+def to_outputs(touched: Touched, chosen: str = "") -> list[str]:
+    """Write what a workflow's later jobs read; a person's choice goes before the change's."""
+    names = " ".join(touched.functions)
+    return [
+        f"functions={' '.join(chosen.split()) or names}",
+        f"database={str(touched.database).lower()}",
+        f"dashboard={str(touched.dashboard).lower()}",
+        f"stack={str(touched.stack).lower()}",
+    ]
+
+
 def main() -> int:
     """Read paths from standard input, one a line, and answer."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--base", help="the commit that is deployed: its lock is compared with ours")
+    parser.add_argument("--github", action="store_true", help="answer as a step's outputs")
+    parser.add_argument("--chosen", default="", help="functions that a person wants, whatever has changed")
     chosen = parser.parse_args()
     old_lock = None
     if chosen.base:
@@ -97,7 +110,10 @@ def main() -> int:
         old_lock = shown.stdout if shown.returncode == 0 else None
     paths = [line.strip() for line in sys.stdin if line.strip()]
     touched = find_touched(paths, old_lock=old_lock, new_lock=LOCK.read_text("utf-8"))
-    print(json.dumps(asdict(touched)))
+    if chosen.github:
+        print("\n".join(to_outputs(touched, chosen.chosen)))
+    else:
+        print(json.dumps(asdict(touched)))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tests.world import Organization, User
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute
 
     from tests.world import Simulator, World
 
@@ -142,7 +143,14 @@ def visit(browser: Browser, dashboard_url: str) -> Iterator[Callable[..., Page]]
         if message.type == "error" and not any(each in told for each in EXPECTED):
             problems.append(told)
 
-    def visit(person: Person | None, path: str = "/chats/", *, language: str = "es", **options: Any) -> Page:
+    def visit(
+        person: Person | None,
+        path: str = "/chats/",
+        *,
+        language: str = "es",
+        realtime: Callable[[WebSocketRoute], None] | None = None,
+        **options: Any,
+    ) -> Page:
         settings = {"viewport": {"width": 1280, "height": 800}, "locale": "es-PE", **options}
         context = browser.new_context(timezone_id="America/Lima", **settings)
         contexts.append(context)
@@ -155,6 +163,8 @@ def visit(browser: Browser, dashboard_url: str) -> Iterator[Callable[..., Page]]
             f"if (!sessionStorage.begun) {{ sessionStorage.begun = 1;"
             f" for (const [name, text] of Object.entries({json.dumps(kept)})) localStorage[name] = text }}"
         )
+        if realtime is not None:
+            context.route_web_socket(re.compile("/realtime/v1/websocket"), realtime)
         page = context.new_page()
         page.on("console", hear)
         page.on("pageerror", lambda error: problems.append(str(error)))

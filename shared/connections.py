@@ -7,18 +7,27 @@ httpx's own five seconds.
 from __future__ import annotations
 
 import logging
+import sys
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import httpx
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
 CONNECT_SECONDS = 3.0
 POOL_SECONDS = 5.0
 KEEPALIVE_SECONDS = 60.0
 MOST_CONNECTIONS = 100
+LANE_WIDTH = 8
+
+# httpcore imports sniffio at every lock that it makes. Where it is not installed, each import searches the whole
+# path anew, which costs most of a millisecond a request: say once that it is not there.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 # It writes whole addresses at level info, and some of Meta's carry a token in their query.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -30,10 +39,40 @@ def tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def open_transport() -> httpx.AsyncHTTPTransport:
-    """Make a pool of connections."""
+class Lanes(httpx.AsyncBaseTransport):
+    """Several small pools as one: the first that is not busy takes the request.
+
+    At each request httpcore compares every connection of its pool with every other: with sixty of them that
+    costs more than the request. One after another, requests stay in one pool and on one connection.
+    """
+
+    def __init__(self, make_pool: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._make_pool = make_pool
+        self._pools: list[httpx.AsyncBaseTransport] = []
+        self._busy: list[int] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass the request to a pool."""
+        lane = next((lane for lane, busy in enumerate(self._busy) if busy < LANE_WIDTH), len(self._busy))
+        if lane == len(self._busy):
+            self._pools.append(self._make_pool())
+            self._busy.append(0)
+        self._busy[lane] += 1
+        try:
+            return await self._pools[lane].handle_async_request(request)
+        finally:
+            self._busy[lane] -= 1
+
+    async def aclose(self) -> None:
+        """Close every pool."""
+        for pool in self._pools:
+            await pool.aclose()
+
+
+def open_transport() -> Lanes:
+    """Make room for many connections at once."""
     limits = httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=KEEPALIVE_SECONDS)
-    return httpx.AsyncHTTPTransport(verify=tls_context(), limits=limits)
+    return Lanes(lambda: httpx.AsyncHTTPTransport(verify=tls_context(), limits=limits))
 
 
 def open_client(transport: httpx.AsyncBaseTransport | None, *, read_seconds: float) -> httpx.AsyncClient:

@@ -100,6 +100,7 @@ class SendQueue:
         self._is_over = False
         self._shortest = PERMIT_SECONDS
         self._calls = 0
+        self._lateness: deque[float] = deque(maxlen=SAMPLES)
         self._results: list[dict[str, Any]] = []
         self._permits: list[dict[str, Any]] = []
         self._has_results = asyncio.Event()
@@ -220,7 +221,10 @@ class SendQueue:
 
     async def _send(self, send: Mapping[str, Any], start: Mapping[str, Any]) -> None:
         try:
-            await asyncio.sleep(self._clock.ours_not_before(start["starts_at"]) - time.perf_counter())
+            may_leave = self._clock.ours_not_before(start["starts_at"])
+            if may_leave > time.perf_counter():
+                await asyncio.sleep(may_leave - time.perf_counter())
+                self._lateness.append(time.perf_counter() - may_leave)
             result = await self._sender.send(self._resources, send, may_repeat=False)
         except Exception as error:  # noqa: BLE001 - one message's fault must not stop the others
             log.error("send_queue.send_failed", message_id=send["message_id"], error=error)
@@ -230,12 +234,16 @@ class SendQueue:
         ended = self._clock.not_before(result.pop("ended", time.perf_counter()))
         self._calls += 1
         self._shortest = min(self._shortest, result.pop("call_seconds", PERMIT_SECONDS))
-        is_known = self._calls > SAMPLES
-        surely = max(0.0, LATENCY_SHARE * self._shortest - LATENCY_MARGIN) if is_known else 0.0
-        self._permits.append({"id": start["permit"], "until": ended - surely + PERMIT_SECONDS})
+        self._permits.append({"id": start["permit"], "until": ended - self._surely() + PERMIT_SECONDS})
         self.sent += result["outcome"] == "accepted"
         self._results.append(result)
         self._has_results.set()
+
+    def _surely(self) -> float:
+        """Return how long before its answer a message has arrived at least."""
+        if self._calls <= SAMPLES or not self._lateness:
+            return 0.0
+        return max(0.0, LATENCY_SHARE * self._shortest - LATENCY_MARGIN - max(self._lateness))
 
     async def _write_results(self) -> None:
         while not self._is_over or self._results or self._permits:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
 import httpx
 
-from shared.connections import open_client, open_transport, tls_context
+from shared.connections import Lanes, open_client, open_transport, tls_context
 
 if TYPE_CHECKING:
     import pytest
@@ -21,9 +22,47 @@ async def test_every_pool_uses_the_one_context_and_keeps_idle_connections_for_a_
     first, second = open_transport(), open_transport()
 
     for transport in (first, second):
-        assert transport._pool._ssl_context is tls_context()
-        assert transport._pool._keepalive_expiry == 60.0
-        await transport.aclose()
+        lane = transport._make_pool()
+        assert isinstance(lane, httpx.AsyncHTTPTransport)
+        assert lane._pool._ssl_context is tls_context()
+        assert lane._pool._keepalive_expiry == 60.0
+        await lane.aclose()
+
+
+async def test_one_request_after_the_other_stays_in_one_pool_and_many_at_once_share_several() -> None:
+    pools: list[Pool] = []
+
+    def make_pool() -> Pool:
+        pools.append(Pool())
+        return pools[-1]
+
+    async with httpx.AsyncClient(transport=Lanes(make_pool), base_url="https://graph.test") as client:
+        for _ in range(3):
+            await client.get("/")
+        alone = [pool.most for pool in pools]
+        await asyncio.gather(*(client.get("/") for _ in range(20)))
+
+    assert alone == [1]
+    assert [pool.most for pool in pools] == [8, 8, 4]
+    assert all(pool.is_closed for pool in pools)
+
+
+class Pool(httpx.AsyncBaseTransport):
+    """Counts how many requests it has at once."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.is_closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - httpx's
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.01)
+        self.now -= 1
+        return httpx.Response(200)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
 
 async def test_no_time_limit_is_left_to_a_default() -> None:

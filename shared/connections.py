@@ -24,8 +24,8 @@ KEEPALIVE_SECONDS = 60.0
 MOST_CONNECTIONS = 100
 LANE_WIDTH = 8
 
-# httpcore imports sniffio at every lock that it makes. Where it is not installed, each import searches the whole
-# path anew, which costs most of a millisecond a request: say once that it is not there.
+# httpcore imports sniffio at every lock that it makes. Where it is not installed, each import searches the
+# whole path anew, which costs most of a millisecond a request: say once that it is not there.
 if find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]
 

@@ -167,7 +167,8 @@ begin
 end
 $$;
 
--- Stores what is about to be sent (`sending`), that it was (`sent`), or that it was refused (`failed`).
+-- Stores what is about to be sent (`sending`), that it was (`sent`), or that it was refused (`failed`). Of two calls
+-- at once one alone gets to send: `is_advanced` says whether it is this one.
 create function public.advance_verification(
     verification uuid, reached public.verification_state, facts jsonb default '{}'
 ) returns jsonb
@@ -177,6 +178,7 @@ as $$
 declare
     limits record;
     row_ public.whatsapp_verifications;
+    is_advanced boolean;
 begin
     select * into limits from private.verification_limits();
     update public.whatsapp_verifications as v set
@@ -191,11 +193,18 @@ begin
         -- What was refused sent nothing: nobody need wait for it.
         resend_at = case when reached = 'failed' then now() else v.resend_at end
     where v.id = verification and v.state in ('requested', 'sending')
+        and (
+            reached <> 'sending' or v.state = 'requested'
+            -- After a crash, or because Meta did not want to and now we do.
+            or v.updated_at < now() - interval '3 seconds'
+            or v.sender is distinct from (facts ->> 'sender')::public.verification_sender
+        )
     returning * into row_;
-    if row_.id is null then
+    is_advanced := row_.id is not null;
+    if not is_advanced then
         select * into row_ from public.whatsapp_verifications as v where v.id = verification;
     end if;
-    return private.describe_verification(row_);
+    return private.describe_verification(row_) || jsonb_build_object('is_advanced', is_advanced);
 end
 $$;
 

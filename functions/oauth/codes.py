@@ -63,13 +63,15 @@ async def request_code(
         verification: dict[str, Any] = await attempt.service.rpc("begin_verification", wanted)
         if verification["is_under_way"]:
             return verification
+        sending = _Sending(tools=tools, attempt=attempt, access=access, language=language)
         try:
             name = _display_name(body.display_name or caller.organization_name)
             known = await find_or_add_number(tools, access, number, name)
-            sending = _Sending(tools=tools, attempt=attempt, access=access, language=language)
             return await sending.send(verification, known, number, body.method)
         except (AppError, GraphError, GraphUnreachable):
-            await _advance(attempt, verification, "failed")
+            # Of two calls at once, only that which sends may say that nothing was sent.
+            if verification["is_new"] or sending.has_begun:
+                await _advance(attempt, verification, "failed")
             raise
 
 
@@ -179,6 +181,7 @@ class _Sending:
         self.attempt = attempt
         self.access = access
         self.language: Language = language
+        self.has_begun = False
 
     async def send(
         self, verification: dict[str, Any], known: NumberFacts, number: TypedNumber, method: str
@@ -189,7 +192,10 @@ class _Sending:
         # Meta's own codes come by SMS or call only.
         by = "voice" if method == "voice" else "sms"
         facts = {"phone_number_id": known.id, "sender": "meta", "method": by}
-        await _advance(self.attempt, verification, "sending", facts)
+        begun = await _advance(self.attempt, verification, "sending", facts)
+        if not begun["is_advanced"]:
+            return begun
+        self.has_begun = True
         try:
             await self.tools.graph.post(
                 f"{known.id}/request_code",
@@ -222,7 +228,10 @@ class _Sending:
             "method": by,
             "code_hash": self.tools.keys.keyed_hash(code, purpose=purpose),
         }
-        await _advance(self.attempt, verification, "sending", facts)
+        begun = await _advance(self.attempt, verification, "sending", facts)
+        if not begun["is_advanced"]:
+            return begun
+        self.has_begun = True
         try:
             await send_code(self.tools, self.access, code, to=number.e164, by=by, language=self.language)
         except GraphUnreachable as error:

@@ -238,6 +238,21 @@ def test_asking_again_too_early_tells_the_seconds_that_are_left(
     assert late.json()["verification"]["resend_in"] == 120
 
 
+def test_a_button_that_is_pressed_many_times_sends_one_code(
+    new_organization: Callable[..., Organization], number: Typed, simulator: Simulator
+) -> None:
+    owner = new_organization().owner
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: request_code(owner, number), range(8)))
+
+    (there,) = at_meta(simulator, number)
+    assert len(there["code_requests"]) == 1
+    refused = {code_of(answer) for answer in answers if answer.status_code != 200}
+    assert any(answer.status_code == 200 for answer in answers)
+    assert refused <= {"resend_too_early"}
+
+
 def test_an_hour_has_room_for_five_codes(
     new_organization: Callable[..., Organization], number: Typed, database: Connection, simulator: Simulator
 ) -> None:

@@ -104,6 +104,11 @@ class Lambda:
         """Give it an event and return its answer; raise `FunctionFailed` where it raised."""
         return self._api.invoke(event, self._process, self.timeout)
 
+    def cpu_ms(self) -> float:
+        """Return the processor time that it has taken so far: what a busy machine changes least."""
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e6
+
     def read_log(self) -> list[dict[str, Any]]:
         """Read what it has logged so far, as far as it is JSON."""
         lines = (self._folder / "log").read_text("utf-8", "replace").splitlines()

@@ -204,9 +204,12 @@ def _listen(wanted: argparse.Namespace) -> int:
             print(f"{wanted.url} did not pass the handshake: {subscribed.json()['error']['message']}")
             return 1
         client.post(f"/{made['waba_id']}/subscribed_apps", params={"access_token": made["access_token"]})
-        _print_business(wanted, app, made)
         for kind, content in _stream(wanted.graph):
-            print(describe(kind, content), flush=True)
+            if kind == "connected":
+                # Only now: whoever reads the ids may act at once, and wants to see it.
+                _print_business(wanted, app, made)
+            else:
+                print(describe(kind, content), flush=True)
     return 0
 
 
@@ -239,14 +242,19 @@ def _print_business(wanted: argparse.Namespace, app: dict[str, Any], made: dict[
     print(f"Graph: {wanted.graph}   phone number id: {made['phone_number_id']}   WABA: {made['waba_id']}")
     print(f"Access token: {made['access_token']}")
     print(f"Write as a customer: {wanted.graph}/_simulator, or")
-    print(f"  python -m local.graph trigger text --number {made['phone_number_id']} --graph {wanted.graph}")
+    print(
+        f"  python -m local.graph trigger text --number {made['phone_number_id']} --graph {wanted.graph}",
+        flush=True,
+    )
 
 
 def _stream(graph: str) -> Iterator[tuple[str, dict[str, Any]]]:
     with httpx.stream("GET", f"{graph}/_simulator/stream", timeout=None) as answer:  # noqa: S113 - it never ends
         kind = ""
         for line in answer.iter_lines():
-            if line.startswith("event: "):
+            if line == ": connected":
+                yield "connected", {}
+            elif line.startswith("event: "):
                 kind = line.removeprefix("event: ")
             elif line.startswith("data: "):
                 yield kind, json.loads(line.removeprefix("data: "))

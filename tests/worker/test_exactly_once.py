@@ -16,17 +16,22 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from local.programs import ROOT
+from local.stack import Stack, running_stack
 from tests.endpoint import Call, Endpoint, Reply
 from tests.offices import open_office
 from tests.worker.test_bots import make_bot
 from tests.worker.test_events import subscribe
+from tests.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import psycopg
 
     from tests.offices import Office
-    from tests.world import World
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -38,6 +43,22 @@ LEASE_SECONDS = 2
 AWAY_SECONDS = 2.0
 # So many sends a worker may have started without their having reached Meta, when it is killed.
 MOST_LOST = 64
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack for this alone: @supabase/lite does not get over lost connections for half a minute."""
+    environ = {**os.environ, "LOCAL_WORKER": "off"}
+    environ.pop("DATABASE_URL", None)
+    with running_stack(tmp_path_factory.mktemp("killed-stack"), environ) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def world(stack: Stack) -> Iterator[World]:
+    world = World(stack.variables)
+    yield world
+    world.close()
 
 
 class Fleet:

@@ -111,7 +111,9 @@ class Attempt:
             return
         pin = given_pin or self.decrypt("pin") or make_pin()
         await self.advance("proven", self.encrypt(pin=pin))
-        await count_registration(self.service, self.integration_id, number.id, "register")
+        await count_registration(
+            self.service, self.integration_id, number.id, "register", holder=self.row["attempt"]
+        )
         try:
             await self.graph.post(
                 f"{number.id}/register",
@@ -210,12 +212,17 @@ async def begin_attempt(
 
 
 async def count_registration(
-    service: Session, integration_id: str, phone_number_id: str, action: str
+    service: Session, integration_id: str, phone_number_id: str, action: str, *, holder: str | None = None
 ) -> None:
     """Count a registration before Meta does; raise `RegistrationLimit` for the eleventh in 72 hours."""
     await service.rpc(
         "count_registration",
-        {"integration": integration_id, "number_id": phone_number_id, "wanted": action},
+        {
+            "integration": integration_id,
+            "number_id": phone_number_id,
+            "wanted": action,
+            "holder": holder,
+        },
     )
 
 

@@ -25,8 +25,9 @@ create policy "Only the service counts registrations" on public.whatsapp_registr
     using (true) with check (true);
 
 -- Counts one more, before Meta is called; raises registration_limit with the seconds to wait. The tenth is the last.
+-- While the number is being connected, only for the holder of the newest attempt.
 create function public.count_registration(
-    integration uuid, number_id text, wanted public.registration_action
+    integration uuid, number_id text, wanted public.registration_action, holder uuid default null
 ) returns void
 language plpgsql volatile
 set search_path = ''
@@ -34,6 +35,12 @@ as $$
 declare
     tenth timestamptz;
 begin
+    if holder is not null and not exists (
+        select from public.whatsapp_integrations as i where i.id = integration and i.attempt = holder
+    ) then
+        raise exception 'Another attempt to connect this number took over.'
+            using errcode = 'P0001', detail = 'connection_superseded';
+    end if;
     perform pg_advisory_xact_lock(hashtextextended('registration_of:' || number_id, 0));
     select r.created_at into tenth
     from public.whatsapp_registrations as r

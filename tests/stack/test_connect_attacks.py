@@ -15,6 +15,7 @@ from tests.connecting import (
     META_API,
     OAUTH,
     add_agent,
+    at_meta,
     code_of,
     connect_number,
     new_business,
@@ -228,6 +229,8 @@ def test_one_owner_who_presses_many_times_at_once_ends_connected_once(
 
     assert any(answer.status_code == 200 for answer in answers)
     assert status(owner)["status"] == "connected"
+    # Registering again with the same PIN changes nothing, but Meta counts it.
+    assert len(at_meta(simulator, number)[0]["registrations"]) <= 2
 
 
 def test_an_agent_cannot_do_what_an_owner_does(

@@ -60,8 +60,14 @@ def measure(office: Office, limit: int) -> Pace:
         "select count(*) from messages where organization_id = %s and error_code is not null",
         office.organization.id,
     )
+    (accepted,) = office.row(
+        "select count(*) from messages where organization_id = %s and accepted_at is not null",
+        office.organization.id,
+    )
     per_second = (len(times) - limit) / (times[-1] - times[0]) if len(times) > limit else 0.0
-    return Pace(count=len(times), busiest_second=busiest, per_second=per_second, refused=refused)
+    # The simulator tells of its newest 5,000 messages.
+    assert len(times) == min(accepted, 5_000)
+    return Pace(count=accepted, busiest_second=busiest, per_second=per_second, refused=refused)
 
 
 def least_of(limit: int) -> float:

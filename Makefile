@@ -62,3 +62,4 @@ package: setup ## Build each function's zip for AWS Lambda into dist/ (ARGS="web
 
 openapi: setup ## Write docs/openapi.json anew after a change of what a function takes or answers
 	@$(RUN) -m local.openapi
+	@$(RUN) -m local.catalogue

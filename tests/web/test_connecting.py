@@ -85,6 +85,10 @@ def test_my_number_a_code_is_asked_for_a_wrong_one_counted_and_the_right_one_con
     page.get_by_role("button", name="Verificar y conectar").click()
 
     expect(page.get_by_text(CONNECTED)).to_be_visible()
+    page.get_by_role("button", name="Desconectar número").click()
+    page.get_by_role("button", name="Sí, desconectar").click()
+    page.get_by_role("button", name="Volver a conectar").click()
+    expect(page.get_by_text(CONNECTED)).to_be_visible()
 
 
 def test_a_number_in_use_on_whatsapp_is_told_with_its_way_out(

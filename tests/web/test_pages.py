@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from local.catalogue import META_ERRORS, meta_errors
+from local.catalogue import API, META_ERRORS, api, meta_errors
 from local.programs import ROOT, find_node
 
 if TYPE_CHECKING:
@@ -111,3 +111,7 @@ def test_the_first_content_is_there_within_a_second(
 
 def test_the_sentences_for_metas_codes_are_the_functions_own() -> None:
     assert META_ERRORS.read_text("utf-8") == meta_errors(), "run: .venv/bin/python -m local.catalogue"
+
+
+def test_the_types_of_the_api_are_those_of_its_document() -> None:
+    assert API.read_text("utf-8") == api(), "run: .venv/bin/python -m local.catalogue"

@@ -1,109 +1,35 @@
 // The connection of an organization's number: one function for each thing that an owner can do.
 
+import type {
+  Check,
+  ConnectionAnswer,
+  CredentialsBody,
+  DiagnosticsAnswer,
+  DisconnectBody,
+  ExchangeBody,
+  IntegrationView,
+  RequestCodeBody,
+  StartAnswer,
+  StartBody,
+  VerificationAnswer,
+  VerificationView,
+  VerifyCodeBody,
+} from "../generated/api";
 import type { Api } from "./api";
 
-export type IntegrationStatus = "pending" | "connected" | "disconnected" | "error";
-export type CodeMethod = "sms" | "voice" | "whatsapp";
-export type ConnectionStep = "begun" | "proven" | "registered" | "subscribed" | "connected";
-
-export interface Verification {
-  readonly id: string;
-  readonly state: "requested" | "sent" | "verified" | "failed" | "replaced" | "expired";
-  readonly phone_number: string;
-  readonly method: CodeMethod;
-  readonly sender: "meta" | "platform" | null;
-  readonly attempts_left: number;
-  readonly expires_at: string | null;
-  readonly resend_in: number;
-}
-
-export interface Integration {
-  readonly id: string;
-  readonly status: IntegrationStatus;
-  readonly way: "credentials" | "embedded_signup" | "number" | null;
-  readonly step: ConnectionStep | null;
-  readonly phone_number: string | null;
-  readonly formatted_phone_number: string | null;
-  readonly phone_number_id: string | null;
-  readonly business_account_id: string | null;
-  readonly app_id: string | null;
-  readonly display_name: string | null;
-  readonly quality_rating: string | null;
-  readonly messaging_limit: string | null;
-  readonly throughput: number;
-  readonly is_coexistence: boolean;
-  readonly has_own_app: boolean;
-  readonly error_code: string | null;
-  readonly error_message: string | null;
-  readonly verified_at: string | null;
-  readonly connected_at: string | null;
-  readonly disconnected_at: string | null;
-  readonly last_sync_at: string | null;
-  readonly webhook: {
-    readonly state: "waiting" | "receiving" | "off";
-    readonly first_event_at: string | null;
-    readonly last_event_at: string | null;
-    readonly url: string | null;
-    readonly verify_token: string | null;
-  };
-  readonly token: {
-    readonly is_valid: boolean;
-    readonly expires_at: string | null;
-    readonly checked_at: string | null;
-  } | null;
-  readonly verification: Verification | null;
-  readonly pin: string | null;
-}
-
-export interface Connection {
-  readonly organization_id: string;
-  readonly role: "owner" | "agent";
-  readonly integration: Integration | null;
-}
-
-export interface Credentials {
-  readonly phone_number_id: string;
-  readonly business_account_id: string;
-  readonly access_token: string;
-  readonly app_id?: string;
-  readonly app_secret?: string;
-  readonly pin?: string;
-}
-
-export interface CodeRequest {
-  readonly phone_number: string;
-  readonly country?: string;
-  readonly method: CodeMethod;
-  readonly display_name?: string;
-}
-
-export interface CodeAnswer {
-  readonly organization_id: string;
-  readonly verification: Verification;
-  readonly formatted_phone_number: string;
-}
-
-export interface SignupStart {
-  readonly state: string;
-  readonly authorize_url: string | null;
-}
-
-export type DoctorStatus = "ok" | "warning" | "failed" | "skipped";
-
-export interface DoctorCheck {
-  readonly id: string;
-  readonly status: DoctorStatus;
-  readonly cause: string | null;
-  readonly message?: string;
-  readonly fix?: string;
-  readonly help?: string;
-}
-
-export interface DoctorReport {
-  readonly status: DoctorStatus;
-  readonly cause: string | null;
-  readonly checks: readonly DoctorCheck[];
-}
+export type Connection = ConnectionAnswer;
+export type Integration = IntegrationView;
+export type IntegrationStatus = Integration["status"];
+export type ConnectionStep = NonNullable<Integration["step"]>;
+export type Verification = VerificationView;
+export type CodeMethod = Verification["method"];
+export type CodeRequest = Omit<RequestCodeBody, "organization_id">;
+export type CodeAnswer = VerificationAnswer;
+export type Credentials = Omit<CredentialsBody, "organization_id">;
+export type SignupStart = StartAnswer;
+export type DoctorReport = DiagnosticsAnswer;
+export type DoctorCheck = Check;
+export type DoctorStatus = Check["status"];
 
 const OAUTH = "/whatsapp-oauth";
 const META = "/whatsapp-meta-api";
@@ -148,18 +74,22 @@ export function createWhatsAppIntegration(api: Api, organizationId: string): Wha
         code,
         ...(verificationId ? { verification_id: verificationId } : {}),
         ...(pin ? { pin } : {}),
-      }),
+      } satisfies VerifyCodeBody),
     connectWithCredentials: (credentials) => post<Connection>(`${OAUTH}/credentials`, credentials),
     startSignup: ({ coexistence, returnPath }) =>
-      post<SignupStart>(`${OAUTH}/start`, { flow: "redirect", coexistence, return_path: returnPath }),
+      post<SignupStart>(`${OAUTH}/start`, {
+        flow: "redirect",
+        coexistence,
+        return_path: returnPath,
+      } satisfies StartBody),
     exchangeSignup: ({ state, ticket, phoneNumberId }) =>
       post<Connection>(`${OAUTH}/exchange`, {
         state,
         ticket,
         ...(phoneNumberId ? { phone_number_id: phoneNumberId } : {}),
-      }),
+      } satisfies ExchangeBody),
     disconnectWhatsApp: async ({ deregister = false } = {}) => {
-      await post(`${OAUTH}/disconnect`, { deregister });
+      await post(`${OAUTH}/disconnect`, { deregister } satisfies DisconnectBody);
     },
     reconnectWhatsApp: () => post<Connection>(`${OAUTH}/reconnect`),
     getDiagnostics: () => api.get<DoctorReport>(`${META}/diagnostics`, organization),

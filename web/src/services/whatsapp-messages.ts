@@ -1,6 +1,7 @@
 // Sending: one function for each type. Every call has an Idempotency-Key, so that a call repeated after a lost answer
 // is the same message.
 
+import type { MessageView, ReadBody, RetryBody } from "../generated/api";
 import type { Api } from "./api";
 
 export type MessageStatus =
@@ -17,25 +18,7 @@ export type MessageStatus =
   | "played";
 
 /** A message as the functions answer it; the rows that PostgREST reads have more columns. */
-export interface SentMessage {
-  readonly id: string;
-  readonly organization_id: string;
-  readonly chat_id: string;
-  readonly wamid: string | null;
-  readonly direction: "inbound" | "outbound";
-  readonly type: string;
-  readonly text: string | null;
-  readonly content: Readonly<Record<string, unknown>>;
-  readonly reply_to_wamid: string | null;
-  readonly target_wamid: string | null;
-  readonly status: MessageStatus;
-  readonly error_code: number | null;
-  readonly error_subcode: number | null;
-  readonly sent_by: string | null;
-  readonly occurred_at: string;
-  readonly created_at: string;
-  readonly retry_at: string | null;
-}
+export type SentMessage = Omit<MessageView, "status"> & { readonly status: MessageStatus };
 
 export interface SendOptions {
   readonly replyTo?: string;
@@ -137,9 +120,10 @@ export function createWhatsAppMessages(api: Api, organizationId: string): WhatsA
         options,
       ),
     retryMessage: async (messageId) =>
-      (await api.post<{ message: SentMessage }>(`${SEND}/retry`, { message_id: messageId })).message,
+      (await api.post<{ message: SentMessage }>(`${SEND}/retry`, { message_id: messageId } satisfies RetryBody))
+        .message,
     markAsRead: async (chatId, { isTyping = false } = {}) => {
-      await api.post(`${SEND}/read`, { chat_id: chatId, typing: isTyping });
+      await api.post(`${SEND}/read`, { chat_id: chatId, typing: isTyping } satisfies ReadBody);
     },
   };
 }

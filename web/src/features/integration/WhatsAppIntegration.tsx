@@ -10,6 +10,7 @@ import { ConnectWays } from "./components/ConnectWays";
 import { Disconnect } from "./components/Disconnect";
 import { Doctor } from "./components/Doctor";
 import { Help } from "./components/Help";
+import { Reconnect } from "./components/Reconnect";
 
 const tones = { none: "", pending: "info", connected: "good", error: "bad", disconnected: "" } as const;
 
@@ -55,7 +56,8 @@ export function WhatsAppIntegration() {
       )}
       {status === "disconnected" && (
         <Notice tone="warn" title={words.settings.reconnect.title}>
-          {words.settings.reconnect.text}
+          <p>{words.settings.reconnect.text}</p>
+          {isOwner && integration?.way === "number" && <Reconnect onConnected={set} />}
         </Notice>
       )}
       {connection && !isConnected && isOwner && (

@@ -11,9 +11,9 @@ import { useSession } from "../../session/Session";
 import { ConnectSteps } from "./ConnectSteps";
 import { useAction } from "./useAction";
 
-type Name = keyof Credentials;
-
 const names = ["phone_number_id", "business_account_id", "access_token", "app_id", "app_secret", "pin"] as const;
+type Name = (typeof names)[number];
+
 const isNeeded = (name: Name) => name !== "pin";
 
 export function OwnAppForm({ onConnected }: { readonly onConnected: (connection: Connection) => void }) {

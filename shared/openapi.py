@@ -14,6 +14,7 @@ from shared.errors import (
     DatabaseUnavailable,
     Forbidden,
     InvalidBody,
+    InvalidQuery,
     InvalidToken,
     MetaRefused,
     MetaUnavailable,
@@ -76,6 +77,8 @@ class Operation:
         found = [*EVERYWHERE, *self.refuses]
         if self.takes is not None:
             found += OF_A_BODY
+        if self.query is not None and self.caller in {"member", "owner"}:
+            found.append(InvalidQuery)
         if self.caller in {"member", "owner"}:
             found += OF_A_USER
         if self.caller == "owner":

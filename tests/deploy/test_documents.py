@@ -14,7 +14,8 @@ ENVIRONMENT = (ROOT / "docs" / "environment.md").read_text("utf-8")
 FUNCTIONS = Sources().functions
 OURS = [
     "CONTRIBUTING.md", "README.md", "SECURITY.md", "docs/api.md", "docs/deploy-aws.md",
-    "docs/deploy-vercel.md", "docs/environment.md", "docs/meta-app.md", "docs/operations.md", "docs/supabase.md",
+    "docs/deploy-vercel.md", "docs/environment.md", "docs/meta-app.md", "docs/operations.md",
+    "docs/supabase.md",
 ]  # fmt: skip
 
 

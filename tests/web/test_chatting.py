@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -342,3 +343,28 @@ def test_scrolling_back_reaches_the_beginning_with_a_bounded_page(
     assert most <= 300
     page.get_by_role("button", name="Ir a lo más reciente").click()
     expect(message(page, "Hola")).to_be_visible()
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_a_file_is_checked_uploaded_and_sent(
+    visit: Callable[..., Page], shop: Shop, simulator: Simulator
+) -> None:
+    page = visit(shop.owner)
+    open_chat(page)
+    chooser = page.locator("input[type=file]")
+
+    chooser.set_input_files(files={"name": "grande.webp", "mimeType": "image/webp", "buffer": b"0" * 600_000})
+    page.get_by_role("button", name="Quitar").click()
+    chooser.set_input_files(files={"name": "pan.png", "mimeType": "image/png", "buffer": PNG})
+    page.get_by_label("Añade un comentario").fill("Recién hecho")
+    page.get_by_role("button", name="Enviar").click()
+
+    sent = message(page, "Recién hecho")
+    expect(sent).to_have_attribute("data-status", re.compile("accepted|sent|delivered"))
+    expect(sent.locator("img.picture")).to_have_attribute("src", re.compile("^blob:"))
+    (row,) = simulator.get("/messages", phone_number_id=shop.phone_number_id, direction="outgoing")
+    assert row["type"] == "image"

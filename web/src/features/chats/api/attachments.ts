@@ -73,7 +73,7 @@ export async function uploadFile(
 /** The bytes of a file that was sent from here. */
 export async function fetchStored(config: Config, supabase: SupabaseClient, storagePath: string): Promise<Blob> {
   const { data } = await supabase.auth.getSession();
-  const address = `${config.supabaseUrl}/storage/v1/object/authenticated/${storagePath.split("/").map(encodeURIComponent).join("/")}`;
+  const address = `${config.supabaseUrl}/storage/v1/object/${storagePath.split("/").map(encodeURIComponent).join("/")}`;
   const answer = await fetch(address, {
     headers: { apikey: config.supabaseKey, Authorization: `Bearer ${data.session?.access_token ?? ""}` },
   });

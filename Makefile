@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package
+.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ lock: setup ## Renew requirements.lock and package-lock.json after a change of p
 
 package: setup ## Build each function's zip for AWS Lambda into dist/ (ARGS="webhook --arch arm64" builds one)
 	@$(RUN) -m deploy.build $(ARGS)
+
+rehearse: setup ## Deploy what `make package` built into an AWS that moto plays on this machine, and read it back
+	@$(RUN) -m deploy.rehearse $(ARGS)
 
 openapi: setup ## Write docs/openapi.json anew after a change of what a function takes or answers
 	@$(RUN) -m local.openapi

@@ -262,10 +262,12 @@ def _resource(template: Json, name: str) -> Json:
 
 def _statements(template: Json) -> Iterator[tuple[str, Json]]:
     for name, role in _of_type(template, "AWS::IAM::Role").items():
-        # A conditional policy: as if its condition held.
-        for policy in (each["Fn::If"][1] if "Fn::If" in each else each for each in role["Policies"]):
+        for policy in role["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
+    for policy in _of_type(template, "AWS::IAM::Policy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield policy["Roles"][0]["Ref"], statement
 
 
 def _listed(value: str | list[str]) -> list[str]:

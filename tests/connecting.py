@@ -8,11 +8,12 @@ import itertools
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-
-    import httpx
 
     from tests.world import Organization, Simulator, User
 
@@ -134,3 +135,25 @@ def status(user: User, **query: str) -> dict[str, Any]:
     answer.raise_for_status()
     integration: dict[str, Any] = answer.json()["integration"]
     return integration
+
+
+def walk_through_the_dialog(begun: dict[str, Any], **choice: str) -> httpx.Response:
+    """Follow the redirect flow as a browser does, up to where our callback sends it."""
+    address = begun["authorize_url"]
+    with httpx.Client(trust_env=False) as browser:
+        page = browser.get(address)
+        assert page.status_code == 200, page.text
+        query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        sent = browser.post(
+            address.partition("?")[0],
+            data={**query, "choice": "allow", "phone_number": new_number().digits, **choice},
+        )
+        assert sent.status_code == 302, sent.text
+        return browser.get(sent.headers["location"])
+
+
+def fragment_of(answer: httpx.Response) -> dict[str, str]:
+    """Read what our callback tells the dashboard."""
+    assert answer.status_code == 303, answer.text
+    parts = parse_qs(urlsplit(answer.headers["location"]).fragment)
+    return {name: values[0] for name, values in parts.items()}

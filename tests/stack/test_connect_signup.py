@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
-from tests.connecting import OAUTH, add_agent, code_of, new_business, new_number, paste, status, waba_at_meta
+from tests.connecting import (
+    OAUTH,
+    add_agent,
+    code_of,
+    fragment_of,
+    new_business,
+    new_number,
+    paste,
+    status,
+    waba_at_meta,
+    walk_through_the_dialog,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx
     import psycopg
 
     from tests.world import Organization, Simulator, User, World
@@ -148,27 +158,6 @@ def test_a_number_with_a_pin_of_its_own_asks_for_it_and_goes_on(owner: User, sim
 
     assert (asked.status_code, code_of(asked)) == (409, "pin_required")
     assert answer.json()["integration"]["status"] == "connected"
-
-
-def walk_through_the_dialog(begun: dict[str, Any], **choice: str) -> httpx.Response:
-    """Follow the redirect flow as a browser does, up to where our callback sends it."""
-    address = begun["authorize_url"]
-    with httpx.Client(trust_env=False) as browser:
-        page = browser.get(address)
-        assert page.status_code == 200, page.text
-        query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
-        sent = browser.post(
-            address.partition("?")[0],
-            data={**query, "choice": "allow", "phone_number": new_number().digits, **choice},
-        )
-        assert sent.status_code == 302, sent.text
-        return browser.get(sent.headers["location"])
-
-
-def fragment_of(answer: httpx.Response) -> dict[str, str]:
-    assert answer.status_code == 303, answer.text
-    parts = parse_qs(urlsplit(answer.headers["location"]).fragment)
-    return {name: values[0] for name, values in parts.items()}
 
 
 def test_a_redirect_ends_connected_for_the_user_who_began(

@@ -11,6 +11,7 @@ from tests.connecting import (
     OAUTH,
     at_meta,
     connect_number,
+    fragment_of,
     new_business,
     new_number,
     paste,
@@ -18,6 +19,7 @@ from tests.connecting import (
     sent_code,
     status,
     verify,
+    walk_through_the_dialog,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +45,15 @@ def use_the_dialog(owner: User, simulator: Simulator) -> str:
     )
     answer.raise_for_status()
     return str(done["phone_number_id"])
+
+
+def come_back_by_redirect(owner: User, simulator: Simulator) -> str:
+    number = new_number()
+    begun = owner.functions.post(f"{OAUTH}/start", json={"flow": "redirect"}).json()
+    told = fragment_of(walk_through_the_dialog(begun, phone_number=number.digits))
+    body = {"state": told["whatsapp_state"], "ticket": told["whatsapp_ticket"]}
+    owner.functions.post(f"{OAUTH}/exchange", json=body).raise_for_status()
+    return str(at_meta(simulator, number)[0]["id"])
 
 
 def keep_the_phone_app(owner: User, simulator: Simulator) -> str:
@@ -93,6 +104,7 @@ WAYS = [
     type_it,
     type_it_with_an_address_of_its_own,
     use_the_dialog,
+    come_back_by_redirect,
     keep_the_phone_app,
     paste_own_app,
     paste_platform_app,

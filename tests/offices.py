@@ -70,6 +70,12 @@ class Office:
         ).fetchall()
         return [row[0] for row in rows]
 
+    def uncertain(self) -> int:
+        """Count the messages whose outcome nobody knows."""
+        query = "select count(*) from messages where organization_id = %s and status = 'uncertain'"
+        count: int = self.row(query, self.organization.id)[0]
+        return count
+
     def received(self) -> list[dict[str, Any]]:
         """Return what Meta has accepted from this number, oldest first."""
         found: list[dict[str, Any]] = self.world.simulator.get(

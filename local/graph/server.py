@@ -62,6 +62,8 @@ def serve(app: SimulatorApp, host: str, port: int, log_level: str = "warning") -
         log_level=log_level,
         access_log=False,
         server_header=False,
+        # Longer than any client keeps its connections: a call never meets one that is being closed.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
         lifespan="on",
         backlog=4096,

@@ -49,7 +49,7 @@ class Pace:
     busiest_second: int
     """The most in any window of one second, wherever it begins."""
     per_second: float
-    """Without the first second's worth, which may come at once."""
+    """As the permits come round, after the first second; over all where they never do."""
     refused: int
 
 
@@ -64,7 +64,9 @@ def measure(office: Office, limit: int) -> Pace:
         "select count(*) from messages where organization_id = %s and accepted_at is not null",
         office.organization.id,
     )
-    per_second = (len(times) - limit) / (times[-1] - times[0]) if len(times) > limit else 0.0
+    # How long it takes until a permit is used again; without the first second, while processes warm up.
+    cycles = [times[nr + limit] - times[nr] for nr in range(limit, len(times) - limit)]
+    per_second = limit * len(cycles) / sum(cycles) if cycles else len(times) / (times[-1] - times[0])
     # The simulator tells of its newest 5,000 messages.
     assert len(times) == min(accepted, 5_000)
     return Pace(count=accepted, busiest_second=busiest, per_second=per_second, refused=refused)
@@ -107,8 +109,8 @@ def tell(capsys: pytest.CaptureFixture[str], name: str, limit: int, pace: Pace) 
 @pytest.mark.parametrize(
     "name,business,limit,count",
     [
-        pytest.param("standard", {}, 80, 400, id="standard"),
-        pytest.param("coexistence", {"coexistence": True}, 20, 100, id="coexistence"),
+        pytest.param("standard", {}, 80, 480, id="standard"),
+        pytest.param("coexistence", {"coexistence": True}, 20, 120, id="coexistence"),
     ],
 )
 def test_a_number_keeps_its_limit_and_uses_it(
@@ -157,9 +159,11 @@ def test_the_fast_number_never_breaks_its_limit(
 
     send_off([office])
 
-    pace = measure(office, 0)
+    pace = measure(office, 1000)
     tell(capsys, "high", 1000, pace)
-    assert (pace.count, pace.refused) == (QUEUED, 0)
+    # A connection that is cut under so many calls leaves its message uncertain: told, and never sent again.
+    assert (pace.count + office.uncertain(), pace.refused) == (QUEUED, 0)
+    assert office.uncertain() <= QUEUED // 1000
     assert pace.busiest_second <= 1000
 
 

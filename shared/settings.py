@@ -25,6 +25,7 @@ DEFAULT_GRAPH_API_URL = "https://graph.facebook.com"
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override
 LONGEST_WEBHOOK_URL = 200
 SHORTEST_CRON_SECRET = 16
+SHORTEST_LEASE = 2
 LONGEST_LEASE = 900
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -357,8 +358,8 @@ def _read_switch(text: str) -> bool:
 
 
 def _read_lease(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 2 <= int(text) <= LONGEST_LEASE:
-        raise ValueError(f"must be a number of seconds, from 2 to {LONGEST_LEASE}.")
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not SHORTEST_LEASE <= int(text) <= LONGEST_LEASE:
+        raise ValueError(f"must be a number of seconds, from {SHORTEST_LEASE} to {LONGEST_LEASE}.")
     return int(text)
 
 

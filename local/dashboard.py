@@ -1,7 +1,7 @@
 """The dashboard as the stack serves it: the build of `web/`, with the addresses of this start filled in.
 
-The pages are static; what they cannot know when they are built stands in them as %NAME%. Nothing that is filled
-in is a secret: the publishable key is for browsers.
+The pages are static; what they cannot know when they are built stands in them as %NAME%. Nothing that is
+filled in is a secret: the publishable key is for browsers.
 """
 
 from __future__ import annotations

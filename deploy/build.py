@@ -72,7 +72,8 @@ class Built:
 
 def find_python(version: str = PYTHON) -> str:
     """Find a Python whose bytecode the runtime takes; BUILD_PYTHON names one."""
-    homes = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}"))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    homes = sorted((pyenv / "versions").glob(f"{version}.*/bin/python{version}"))
     candidates = [os.environ.get("BUILD_PYTHON"), sys.executable, shutil.which(f"python{version}"), *homes]
     for candidate in candidates:
         if candidate and _version_of(str(candidate)) == version:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.attempts import Access
-from shared.errors import IntegrationNotFound, NotConnected
+from shared.errors import IntegrationNotFound, NotConnected, TooManyRequests
 from shared.graph import GraphError
 from shared.meta_errors import classify
 
@@ -57,12 +57,21 @@ class StoredAccess(Access):
 
 
 async def need_access(tools: Resources, caller: Caller) -> StoredAccess:
-    """Return access to the caller's connection; raise where there is none, or it cannot be used."""
+    """Return access to the caller's connection; raise where there is none, or it cannot be used now.
+
+    Meta counts management calls by account (5,000 an hour, 200 before a number is registered): who would go
+    beyond is told when to come again, before Meta refuses the whole account.
+    """
     if caller.integration is None:
         raise IntegrationNotFound
     access = await load_access(tools, str(caller.integration["id"]))
     if access is None or access.row["status"] not in USABLE:
         raise NotConnected
+    wait = await tools.database.as_service().rpc(
+        "take_management_calls", {"integration": access.integration_id}
+    )
+    if wait:
+        raise TooManyRequests(retry_after=float(wait))
     return access
 
 

@@ -188,6 +188,26 @@ def test_a_deleted_template_is_forgotten(owner: User, business: Business) -> Non
     assert owner.rest.get("/message_templates", params={"name": "eq.adios"}).json() == []
 
 
+def test_who_asks_too_often_is_told_when_to_come_again_before_meta_is(
+    owner: User, business: Business, simulator: Simulator, database: Connection
+) -> None:
+    """The account's calls of the next ten minutes are spent; Meta is not asked once more."""
+    first = owner.functions.get(f"{META_API}/number")
+    database.execute(
+        "update rate_limits set paid_at = now() + interval '10 minutes'"
+        " where kind = 'management' and key = %s",
+        (business.waba_id,),
+    )
+    asked = len(simulator.get("/requests", object_id=business.phone_number_id))
+
+    refused = owner.functions.get(f"{META_API}/number")
+
+    assert first.status_code == 200, first.text
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_requests")
+    assert 200 < refused.json()["error"]["retry_after"] <= 241
+    assert len(simulator.get("/requests", object_id=business.phone_number_id)) == asked
+
+
 def test_a_review_that_comes_by_webhook_reaches_the_kept_template(
     owner: User, simulator: Simulator, world: World
 ) -> None:

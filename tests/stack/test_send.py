@@ -407,8 +407,9 @@ def test_the_other_form_is_tried_too_when_a_status_says_undeliverable(
     name = approve_template(office)
     office.fault(code=131026, by_status=True, times=1)
 
-    sent = office.send(to="+5511987654321", type="template", template={"name": name, "language": "es"})
-    office.wait_for(lambda: len(office.received()) == 2)
+    with workers(office.world):
+        sent = office.send(to="+5511987654321", type="template", template={"name": name, "language": "es"})
+        office.wait_for(lambda: len(office.received()) == 2)
     simulator.settle()
 
     assert sent.status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +72,7 @@ class Sources:
         parts = module.split(".")
         for length in range(1, len(parts)):
             yield ".".join(parts[:length])
-        tree = ast.parse(self.modules[module].read_text("utf-8"))
+        tree = _parse(self.modules[module].read_text("utf-8"))
         for node in _walk(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -89,6 +90,21 @@ class Sources:
         if name.partition(".")[0] in OUR_PACKAGES and name not in self.modules:
             raise ValueError(f"{name} is imported and does not exist.")
         yield name
+
+
+def _parse(source: str) -> ast.Module:
+    """Parse, and let no other thread parse meanwhile.
+
+    CPython 3.11 counts its depth for all threads together and raises SystemError where a collection lets
+    another one in: https://github.com/python/cpython/issues/106905
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:

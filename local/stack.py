@@ -104,18 +104,19 @@ def stop(folder: Path = FOLDER) -> bool:
     """Stop the stack of a folder, and clear what an earlier one left; returns whether one was up."""
     if not folder.is_dir():
         return False
-    was_up = False
+    ended: ProcessName | None = None
     deadline = time.monotonic() + STOP_SECONDS
     while True:
+        # The lock is let go a moment before its holder's process is gone.
         with held(folder) as is_ours:
-            if is_ours:
+            if is_ours and not (ended and ended.is_running()):
                 clear(folder)
-                return was_up
-        supervisor = _find_supervisor(folder)
-        if supervisor and not was_up:
+                return ended is not None
+        supervisor = ended or _find_supervisor(folder)
+        if supervisor and ended is None:
             os.kill(supervisor.pid, signal.SIGTERM)
-            was_up = True
-        elif supervisor and time.monotonic() > deadline:
+            ended = supervisor
+        elif supervisor and supervisor.is_running() and time.monotonic() > deadline:
             os.kill(supervisor.pid, signal.SIGKILL)
         time.sleep(0.05)
 

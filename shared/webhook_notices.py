@@ -139,11 +139,14 @@ def _template_reason(value: Mapping) -> str | None:
     return text_of(information.get("reason")) or text_of(information.get("description"))
 
 
-def template_severity(facts: Item) -> str | None:
-    """Return how much an owner must see of a template item, None if nothing."""
-    if facts["event"] == "QUALITY":
-        return _BAD_TEMPLATE_QUALITY.get(str(facts["quality"]))
-    return _BAD_TEMPLATE_STATUS.get(str(facts["event"]))
+def template_notice(field: str, facts: Item, value: Mapping) -> Item:
+    """Return the notice item beside a template item: news that asks for nothing is told too."""
+    event = str(facts["event"])
+    severity = _BAD_TEMPLATE_STATUS.get(event, INFO)
+    if event == "QUALITY" and facts["quality"] is not None:
+        event = f"QUALITY_{facts['quality']}"
+        severity = _BAD_TEMPLATE_QUALITY.get(str(facts["quality"]), INFO)
+    return {**notice_facts(field, value), "event": event, "severity": severity}
 
 
 def notice_facts(field: str, value: Mapping) -> Item:

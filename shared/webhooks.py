@@ -47,7 +47,7 @@ from shared.webhook_notices import (
     progress_notice,
     status_notice,
     template_facts,
-    template_severity,
+    template_notice,
     time_of,
     waba_id_of,
 )
@@ -243,11 +243,7 @@ class _Reader:
             return
         occurred_at = self.notice_time(place, value)
         self.add("template", path, place, occurred_at, facts)
-        severity = template_severity(facts)
-        if severity is not None:
-            event = f"QUALITY_{facts['quality']}" if facts["event"] == "QUALITY" else facts["event"]
-            notice = {**notice_facts(place.field_name, value), "event": event, "severity": severity}
-            self.add("notice", path, place, occurred_at, notice)
+        self.add("notice", path, place, occurred_at, template_notice(place.field_name, facts, value))
 
     def notice_time(self, place: _Place, value: Mapping) -> str | None:
         return time_of(value, latest=self.latest) or self.moment(place.time)

@@ -92,17 +92,20 @@ def _is_whole(database: Connection, body: bytes) -> bool:
     """Tell whether each item that the parser sees is stored or put aside, and the body kept as it came."""
     row = database.execute(
         """
-        select item_count, problem_count, coalesce(convert_to(body, 'UTF8'), body_bytes)
-        from webhook_events where digest = %s
+        select
+            e.item_count, coalesce(convert_to(e.body, 'UTF8'), e.body_bytes),
+            array(select p.path from webhook_problems as p where p.event_id = e.id)
+        from webhook_events as e where e.digest = %s
         """,
         (hashlib.sha256(body).hexdigest(),),
     ).fetchone()
     if row is None:
         return False
-    items, problems, kept = row
+    stored, kept, aside = row
     delivery = parse_delivery(body)
-    paths = {entry["path"] for entry in delivery.problems}
-    return bool(kept == body and items + problems >= len(delivery.items) + len(paths))
+    expected = [item for item in delivery.items if item["path"] not in aside]
+    named = {problem["path"] for problem in delivery.problems}
+    return bool(kept == body and stored >= len(expected) and named <= set(aside))
 
 
 def _unhurt(database: Connection, tenant: Tenant) -> int:

@@ -520,8 +520,9 @@ def test_a_partner_s_entry_speaks_of_the_customer_s_waba() -> None:
 def test_a_template_s_quality_is_known_by_its_shape(field: str) -> None:
     """Meta's documentation shows it under both fields."""
     value = {"message_template_id": 1, "message_template_name": "n", "new_quality_score": "YELLOW"}
-    item = only_item(value, field=field)
+    item, notice = parse(value, field=field).items
     assert (item["event"], item["quality"], item["status"]) == ("QUALITY", "YELLOW", None)
+    assert (notice["kind"], notice["event"], notice["severity"]) == ("notice", "QUALITY_YELLOW", "info")
 
 
 # Nothing raises, nothing is lost

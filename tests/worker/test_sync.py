@@ -244,6 +244,7 @@ async def test_a_placeholder_of_the_history_becomes_its_file(
     )
     real = {**made["message"], "from": wire.CUSTOMER, "id": wire.wamid(9), "timestamp": now}
     world.simulator.settle()
+    await work_off()
 
     with httpx.Client(timeout=60, trust_env=False) as client:
         for value in (

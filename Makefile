@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse
+.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse bench bench-full
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,3 +66,9 @@ rehearse: setup ## Deploy what `make package` built into an AWS that moto plays 
 openapi: setup ## Write docs/openapi.json anew after a change of what a function takes or answers
 	@$(RUN) -m local.openapi
 	@$(RUN) -m local.catalogue
+
+bench: setup ## Measure, in some minutes, and write docs/benchmarks.md anew (ARGS="growth sending" measures these alone)
+	@$(RUN) -m bench $(ARGS)
+
+bench-full: setup ## Measure with more and for longer: up to forty minutes
+	@$(RUN) -m bench --full $(ARGS)

@@ -95,6 +95,8 @@ class Result:
     tables: list[Table]
     plots: list[Plot] = field(default_factory=list)
     aims: list[Aim] = field(default_factory=list)
+    not_first: list[str] = field(default_factory=list)
+    """A sentence for each comparison in which something else does better."""
     circumstances: Circumstances | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -122,6 +124,7 @@ class Result:
                 for each in read["plots"]
             ],
             aims=[Aim(**each) for each in read["aims"]],
+            not_first=list(read["not_first"]),
             circumstances=Circumstances(**found) if found else None,
         )
 
@@ -205,6 +208,8 @@ def to_lines(result: Result) -> Iterable[str]:
         yield f"  {'met    ' if aim.is_met else 'not met'}  {aim.text}: {aim.measured}"
         if aim.bound_by:
             yield f"           {aim.bound_by}"
+    for said in result.not_first:
+        yield f"  not first  {said}"
 
 
 def _describe_machine() -> str:

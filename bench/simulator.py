@@ -1,7 +1,5 @@
 """How many messages a second the simulator takes, and how many deliveries it sends.
 
-Run `PYTHONPATH=. python bench/simulator.py [count]`.
-
 Three processes share the machine: the simulator as people start it, a receiver, and this one, which asks.
 Client and receiver speak bare HTTP/1.1, so that what is measured is the simulator.
 """
@@ -17,10 +15,22 @@ import time
 import urllib.request
 from multiprocessing import Process
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from bench.result import ROOT, Result, Table, main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.result import Cell
 
 GRAPH_PORT, RECEIVER_PORT = 18471, 18472
 CONNECTIONS = 32
+METHOD = """\
+The simulator as people start it, one process; a receiver that answers 200 to everything; a client with 32 \
+connections that makes {count} calls of each kind.
+All three share the machine, so the rates are what is left for the simulator; its processor time is not.
+"""
 GRAPH = f"http://127.0.0.1:{GRAPH_PORT}"
 
 
@@ -104,19 +114,32 @@ def wait_for_deliveries(count: int) -> None:
         time.sleep(0.02)
 
 
-def main(count: int) -> None:
-    """Measure and print."""
+def measure(*, is_full: bool, tell: Callable[[str], None]) -> Result:
+    """Ask the simulator for messages with and without statuses, and let customers write."""
+    count = 20_000 if is_full else 5_000
     receiver = Process(target=receive, daemon=True)
     receiver.start()
     environ = {**os.environ, "WHATSAPP_APP_ID": "1", "WHATSAPP_APP_SECRET": "s"}
     environ["WHATSAPP_WEBHOOK_URL"] = f"http://127.0.0.1:{RECEIVER_PORT}/"
     command = [sys.executable, "-m", "local.graph", "--port", str(GRAPH_PORT)]
-    with subprocess.Popen(command, env=environ) as simulator:
+    with subprocess.Popen(command, env=environ, cwd=ROOT) as simulator:
         try:
-            _measure(count, simulator.pid)
+            rows = _measure(count, simulator.pid, tell)
         finally:
             simulator.terminate()
             receiver.terminate()
+    return Result(
+        name="simulator",
+        title="The simulator",
+        method=METHOD.format(count=count),
+        tables=[
+            Table(
+                title="What one process of the simulator does",
+                columns=["what", "messages/s", "deliveries/s", "processor µs a message"],
+                rows=rows,
+            )
+        ],
+    )
 
 
 def processor_seconds(pid: int) -> float:
@@ -125,7 +148,8 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _measure(count: int, pid: int) -> None:
+def _measure(count: int, pid: int, tell: Callable[[str], None]) -> list[list[Cell]]:
+    tell("the simulator accepts messages")
     for _ in range(100):
         try:
             control("/health", method="GET")
@@ -145,8 +169,8 @@ def _measure(count: int, pid: int) -> None:
     used = processor_seconds(pid)
     seconds = asyncio.run(ask(messages))
     used = processor_seconds(pid) - used
-    cost = f"{used / count * 1e6:.0f} µs of processor each"
-    print(f"accepted without statuses      {count / seconds:6.0f} messages/s, {cost}")
+    rows: list[list[Cell]] = [["accepted without statuses", round(count / seconds), 0, _cost(used, count)]]
+    tell("customers write")
 
     written = [
         post(
@@ -162,8 +186,9 @@ def _measure(count: int, pid: int) -> None:
     wait_for_deliveries(before + count)
     seconds = time.perf_counter() - started
     used = processor_seconds(pid) - used
-    cost = f"{used / count * 1e6:.0f} µs each"
-    print(f"customers' messages delivered  {count / seconds:6.0f} deliveries/s, {cost}")
+    rate = round(count / seconds)
+    rows.append(["customers' messages delivered", rate, rate, _cost(used, count)])
+    tell("messages with two statuses each")
 
     control("/settings", {"statuses": ["sent", "delivered"]}, "PATCH")
     before = control("/health", method="GET")["deliveries"]["delivered"]
@@ -173,11 +198,14 @@ def _measure(count: int, pid: int) -> None:
     wait_for_deliveries(before + 2 * count)
     seconds = time.perf_counter() - started
     used = processor_seconds(pid) - used
-    print(
-        f"both, two statuses each        {count / seconds:6.0f} messages/s and {2 * count / seconds:.0f} "
-        f"deliveries/s, {used / count * 1e6:.0f} µs a message with its two deliveries"
-    )
+    rate = round(count / seconds)
+    rows.append(["accepted, two statuses each", rate, 2 * rate, _cost(used, count)])
+    return rows
+
+
+def _cost(used: float, count: int) -> int:
+    return round(used / count * 1e6)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000)
+    sys.exit(main(measure))

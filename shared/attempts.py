@@ -6,6 +6,7 @@ done already: by what is stored, and by asking Meta before changing anything the
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared import log
-from shared.connecting import is_subscribed, webhook_url
+from shared.connecting import NUMBER_FIELDS, NumberFacts, is_subscribed, webhook_url
 from shared.crypto import CannotDecrypt
 from shared.errors import AppError, PinRequired, TooManyRequests, Unavailable, VerificationRequired
 from shared.graph import GraphError, GraphUnreachable
@@ -22,7 +23,6 @@ from shared.verify_tokens import make_verify_token
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from shared.connecting import NumberFacts
     from shared.crypto import KeyRing
     from shared.database import Session
     from shared.graph import GraphClient
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SECRET_COLUMNS = ("access_token", "app_secret", "webhook_verify_token", "pin")
 PIN_DIGITS = 6
+# How often one looks whether another's registration is over.
+TURN_SECONDS = 0.5
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/registration
 PIN_MISMATCH, NOT_VERIFIED = 133005, 133006
 
@@ -111,16 +113,24 @@ class Attempt:
             return
         pin = given_pin or self.decrypt("pin") or make_pin()
         await self.advance("proven", self.encrypt(pin=pin))
-        await count_registration(
+        turn = await begin_registration(
             self.service, self.integration_id, number.id, "register", holder=self.row["attempt"]
         )
         try:
-            await self.graph.post(
-                f"{number.id}/register",
-                token=access.token,
-                app_secret=access.app_secret,
-                json={"messaging_product": "whatsapp", "pin": pin},
+            # Read again, now that nobody else is registering it.
+            node = await self.graph.phone_number(
+                number.id, token=access.token, app_secret=access.app_secret, fields=NUMBER_FIELDS
             )
+            if NumberFacts.from_node(node).is_registered:
+                await turn.end(was_called=False)
+            else:
+                async with turn:
+                    await self.graph.post(
+                        f"{number.id}/register",
+                        token=access.token,
+                        app_secret=access.app_secret,
+                        json={"messaging_product": "whatsapp", "pin": pin},
+                    )
         except GraphError as error:
             if error.code == PIN_MISMATCH:
                 # A wrong one must not be tried again by itself; the person's typing error costs us nothing.
@@ -211,19 +221,43 @@ async def begin_attempt(
         await attempt.release()
 
 
-async def count_registration(
+@dataclass(frozen=True, kw_only=True)
+class RegistrationTurn:
+    """The only call that registers a number, or takes it off; others wait until Meta's answer is known."""
+
+    service: Session
+    id: int
+
+    async def end(self, *, was_called: bool = True) -> None:
+        """Let the next one begin; what Meta was not asked does not count."""
+        await self.service.rpc("end_registration", {"registration": self.id, "was_called": was_called})
+
+    async def __aenter__(self) -> None:
+        """Begin to ask Meta."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        """End, unless Meta may still be at it: then the next one waits as long as an answer could take."""
+        if error is None or isinstance(error, GraphError):
+            await self.end()
+
+
+async def begin_registration(
     service: Session, integration_id: str, phone_number_id: str, action: str, *, holder: str | None = None
-) -> None:
-    """Count a registration before Meta does; raise `RegistrationLimit` for the eleventh in 72 hours."""
-    await service.rpc(
-        "count_registration",
-        {
-            "integration": integration_id,
-            "number_id": phone_number_id,
-            "wanted": action,
-            "holder": holder,
-        },
-    )
+) -> RegistrationTurn:
+    """Wait for the turn, count it before Meta does; raises `RegistrationLimit` for the eleventh in 72 h."""
+    wanted = {
+        "integration": integration_id,
+        "number_id": phone_number_id,
+        "wanted": action,
+        "holder": holder,
+    }
+    while True:
+        begun = await service.rpc("begin_registration", wanted)
+        if begun is not None:
+            return RegistrationTurn(service=service, id=begun)
+        await asyncio.sleep(TURN_SECONDS)
 
 
 def make_pin() -> str:

@@ -8,7 +8,9 @@ create table public.whatsapp_registrations (
     organization_id uuid not null references public.organizations (id) on delete cascade,
     phone_number_id text not null,
     action public.registration_action not null,
-    created_at timestamptz not null default now()
+    created_at timestamptz not null default now(),
+    -- When Meta's answer was known. Until then, or until nobody can be waiting for it any more, no other call begins.
+    answered_at timestamptz
 );
 comment on table public.whatsapp_registrations is
     'Calls of register and deregister: Meta allows ten of each in 72 hours and then blocks the number for 72 more.';
@@ -18,22 +20,24 @@ create index whatsapp_registrations_organization_id_idx on public.whatsapp_regis
 alter table public.whatsapp_registrations enable row level security;
 revoke all on sequence public.whatsapp_registrations_id_seq from public, anon, authenticated;
 revoke all on public.whatsapp_registrations from public, anon, authenticated;
-grant select, insert, delete on public.whatsapp_registrations to service_role;
+grant select, insert, update, delete on public.whatsapp_registrations to service_role;
 
 create policy "Only the service counts registrations" on public.whatsapp_registrations
     for all to service_role
     using (true) with check (true);
 
--- Counts one more, before Meta is called; raises registration_limit with the seconds to wait. The tenth is the last.
+-- Counts one more, before Meta is called, and answers its id; null while another such call is on its way.
+-- Raises registration_limit with the seconds to wait: the tenth in 72 hours is the last.
 -- While the number is being connected, only for the holder of the newest attempt.
-create function public.count_registration(
+create function public.begin_registration(
     integration uuid, number_id text, wanted public.registration_action, holder uuid default null
-) returns void
+) returns bigint
 language plpgsql volatile
 set search_path = ''
 as $$
 declare
     tenth timestamptz;
+    begun bigint;
 begin
     if holder is not null and not exists (
         select from public.whatsapp_integrations as i where i.id = integration and i.attempt = holder
@@ -42,6 +46,14 @@ begin
             using errcode = 'P0001', detail = 'connection_superseded';
     end if;
     perform pg_advisory_xact_lock(hashtextextended('registration_of:' || number_id, 0));
+    if exists (
+        select from public.whatsapp_registrations as r
+        where r.phone_number_id = number_id and r.action = wanted and r.answered_at is null
+            -- Longer than our calls to Meta wait for an answer.
+            and r.created_at > now() - interval '25 seconds'
+    ) then
+        return null;
+    end if;
     select r.created_at into tenth
     from public.whatsapp_registrations as r
     where r.phone_number_id = number_id and r.action = wanted and r.created_at > now() - interval '72 hours'
@@ -52,8 +64,20 @@ begin
             hint = jsonb_build_object('retry_after', ceil(extract(epoch from tenth + interval '72 hours' - now())))::text;
     end if;
     insert into public.whatsapp_registrations (organization_id, phone_number_id, action)
-    select i.organization_id, number_id, wanted from public.whatsapp_integrations as i where i.id = integration;
+    select i.organization_id, number_id, wanted from public.whatsapp_integrations as i where i.id = integration
+    returning id into begun;
+    return begun;
 end
+$$;
+
+-- Lets the next call begin; without it, that one waits until nobody can be waiting for Meta any more.
+-- What was not called does not count.
+create function public.end_registration(registration bigint, was_called boolean) returns void
+language sql volatile
+set search_path = ''
+as $$
+    update public.whatsapp_registrations as r set answered_at = now() where r.id = registration and was_called;
+    delete from public.whatsapp_registrations as r where r.id = registration and not was_called;
 $$;
 
 alter table public.whatsapp_integrations
@@ -308,13 +332,14 @@ $$;
 
 revoke execute on function
     private.token_refresh_time, private.plan_token_refresh, private.enqueue_token_refresh,
-    public.revive_token_refreshes, public.find_stale_platform_tokens, public.count_registration,
+    public.revive_token_refreshes, public.find_stale_platform_tokens, public.begin_registration,
+    public.end_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates
     from public, anon, authenticated;
 grant execute on function
     private.token_refresh_time, public.revive_token_refreshes, public.find_stale_platform_tokens,
-    public.count_registration,
+    public.begin_registration, public.end_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates
     to service_role;

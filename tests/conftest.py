@@ -95,6 +95,18 @@ def simulator(world: World) -> Simulator:
     return world.simulator
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_jobs_of_others(request: pytest.FixtureRequest) -> None:
+    """Take away the jobs that other modules left: a module's own workers do what is its own."""
+    mine = [item for item in request.session.items if item.path == request.path]
+    if not any("stack" in getattr(item, "fixturenames", ()) for item in mine):
+        return
+    url = request.getfixturevalue("stack").variables.get("DATABASE_URL")
+    if url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("delete from jobs")
+
+
 @pytest.fixture(scope="session")
 def functions_url(stack: Stack) -> str:
     return stack.variables["FUNCTIONS_URL"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from functions.meta_api.models import NumberAnswer
-from shared.attempts import NOT_VERIFIED, PIN_MISMATCH, count_registration, make_pin
+from shared.attempts import NOT_VERIFIED, PIN_MISMATCH, begin_registration, make_pin
 from shared.connecting import NUMBER_FIELDS, NumberFacts
 from shared.errors import PinRequired, VerificationRequired
 from shared.graph import GraphError
@@ -51,14 +51,15 @@ async def register(tools: Resources, access: StoredAccess, *, pin: str | None) -
     chosen = pin or (access.open("pin") if stored else None) or make_pin()
     encrypted = tools.keys.encrypt(chosen, row_id=access.integration_id, column="pin")
     await learn(tools, access, {"pin": encrypted})
-    await count_registration(service, access.integration_id, access.phone_number_id, "register")
+    turn = await begin_registration(service, access.integration_id, access.phone_number_id, "register")
     try:
-        await tools.graph.post(
-            f"{access.phone_number_id}/register",
-            token=access.token,
-            app_secret=access.app_secret,
-            json={"messaging_product": "whatsapp", "pin": chosen},
-        )
+        async with turn:
+            await tools.graph.post(
+                f"{access.phone_number_id}/register",
+                token=access.token,
+                app_secret=access.app_secret,
+                json={"messaging_product": "whatsapp", "pin": chosen},
+            )
     except GraphError as error:
         if error.code == PIN_MISMATCH:
             if stored:
@@ -73,10 +74,11 @@ async def register(tools: Resources, access: StoredAccess, *, pin: str | None) -
 async def deregister(tools: Resources, access: StoredAccess) -> NumberAnswer:
     """Take the number off the Cloud API."""
     service = tools.database.as_service()
-    await count_registration(service, access.integration_id, access.phone_number_id, "deregister")
-    await tools.graph.post(
-        f"{access.phone_number_id}/deregister", token=access.token, app_secret=access.app_secret
-    )
+    turn = await begin_registration(service, access.integration_id, access.phone_number_id, "deregister")
+    async with turn:
+        await tools.graph.post(
+            f"{access.phone_number_id}/deregister", token=access.token, app_secret=access.app_secret
+        )
     return await read(tools, access)
 
 

@@ -220,17 +220,48 @@ def test_an_audit_entry_is_never_changed(service: Connection) -> None:
         service.execute("delete from audit_entries")
 
 
+def register(service: Connection, integration_id: object, action: str = "register") -> None:
+    begun = call(service, "begin_registration", integration_id, "77", action)
+    call(service, "end_registration", begun, True)
+
+
 def test_ten_registrations_in_seventy_two_hours_are_all(service: Connection) -> None:
     mine = tenant(service)
     for _ in range(10):
-        call(service, "count_registration", mine.integration_id, "77", "register")
+        register(service, mine.integration_id)
 
     with pytest.raises(psycopg.Error) as refused, service.transaction():
-        call(service, "count_registration", mine.integration_id, "77", "register")
-    call(service, "count_registration", mine.integration_id, "77", "deregister")
+        register(service, mine.integration_id)
+    register(service, mine.integration_id, "deregister")
     service.execute("reset role")
     service.execute("update whatsapp_registrations set created_at = created_at - interval '72 hours'")
     service.execute("set local role service_role")
-    call(service, "count_registration", mine.integration_id, "77", "register")
+    register(service, mine.integration_id)
 
     assert refusal(refused.value) == "registration_limit"
+
+
+def test_one_registration_of_a_number_at_a_time(service: Connection) -> None:
+    mine = tenant(service)
+
+    first = call(service, "begin_registration", mine.integration_id, "77", "register")
+    meanwhile = call(service, "begin_registration", mine.integration_id, "77", "register")
+    other_number = call(service, "begin_registration", mine.integration_id, "78", "register")
+    call(service, "end_registration", first, True)
+    second = call(service, "begin_registration", mine.integration_id, "77", "register")
+    service.execute("update whatsapp_registrations set created_at = now() - interval '25 seconds'")
+    after_a_crash = call(service, "begin_registration", mine.integration_id, "77", "register")
+
+    assert (meanwhile, len({first, other_number, second, after_a_crash} - {None})) == (None, 4)
+
+
+def test_a_registration_that_meta_was_not_asked_for_does_not_count(service: Connection) -> None:
+    mine = tenant(service)
+    for _ in range(11):
+        begun = call(service, "begin_registration", mine.integration_id, "77", "register")
+        call(service, "end_registration", begun, False)
+
+    row = service.execute(
+        "select count(*) from whatsapp_registrations where phone_number_id = '77'"
+    ).fetchone()
+    assert row == (0,)

@@ -10,25 +10,37 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from functions.worker.handler import NEED
 from functions.worker.shift import Shift
 from shared import log
 from shared.web import Resources
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-async def work() -> None:
+    import httpx
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+async def work(
+    environ: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
+) -> None:
     """Work until SIGTERM or SIGINT, then end what is on its way."""
-    resources = Resources(None, NEED, None)
+    resources = Resources(environ, NEED, transport)
     shift = Shift(resources)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         loop.add_signal_handler(number, shift.stop)
     with log.context(function="whatsapp-worker"):
         log.info("worker.started")
         try:
             report = await shift.run()
         finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
             await resources.close()
         log.info("worker.stopped", sent_count=report.sent, job_count=report.jobs)
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from functions.worker.handler import NEED
-from functions.worker.job_queue import JobQueue
-from functions.worker.shift import JOBS
+from functions.worker import shift
 from local.stack import Stack, running_stack
-from shared.web import Resources
 from tests.endpoint import Endpoint
 from tests.offices import Office, open_office
+from tests.worker.entries import ENTRIES, entries_of
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-WorkOff = Callable[..., Awaitable[int]]
+WorkOff = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
@@ -51,21 +49,33 @@ def office(world: World, database: Connection) -> Office:
     return open_office(world, database)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let each test go by the entries that are chosen for it."""
+    if "work_off" in metafunc.fixturenames:
+        chosen = entries_of(
+            metafunc.definition.nodeid, every=getattr(metafunc.module, "BY_EVERY_ENTRY", False)
+        )
+        metafunc.parametrize("work_off", chosen, indirect=True)
+    if "entry" in metafunc.fixturenames:
+        metafunc.parametrize("entry", entries_of())
+
+
 @pytest.fixture
-def work_off(stack: Stack, database: Connection) -> WorkOff:
-    """Do all jobs that are due, in this process, with another Meta if one is given."""
+def work_off(
+    request: pytest.FixtureRequest, stack: Stack, database: Connection, monkeypatch: pytest.MonkeyPatch
+) -> WorkOff:
+    """Let a worker do what is due, by one of its entries, with another Meta if one is given."""
+    enter = ENTRIES[request.param]
+    environ = {name: text for name, text in stack.variables.items() if name != "DATABASE_URL"}
 
     async def work(
-        functions: Mapping[str, JobFunction] = JOBS,
+        jobs: Mapping[str, JobFunction] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
-        **keywords: Any,
-    ) -> int:
-        environ = {name: text for name, text in stack.variables.items() if name != "DATABASE_URL"}
-        resources = Resources(environ, NEED, transport)
-        try:
-            return await JobQueue(resources, functions, **keywords).run(seconds=30, is_patient=False)
-        finally:
-            await resources.close()
+        **variables: str,
+    ) -> None:
+        if jobs is not None:
+            monkeypatch.setattr(shift, "JOBS", jobs)
+        await enter({**environ, **variables}, transport, database)
 
     # What another test left waiting is none of this one's business.
     database.execute("delete from jobs")

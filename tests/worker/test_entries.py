@@ -1,51 +1,33 @@
-"""The same work through three entries: Lambda's events, Vercel's cron, the loop of the local stack."""
+"""What each entry of the worker does besides the work, which the other files let it do by all of them."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
-from functions.worker.handler import create, create_handler
+from functions.worker.handler import create_handler
 from shared.delivery_queue import pack
 from tests import wire
 from tests.offices import open_office, workers
+from tests.worker.entries import SCHEDULED, Context, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import psycopg
 
     from local.stack import Stack
     from tests.offices import Office
+    from tests.worker.conftest import WorkOff
     from tests.world import World
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-
-class Context:
-    """What Lambda tells of an invocation."""
-
-    aws_request_id = "00000000-0000-0000-0000-000000000001"
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+BY_EVERY_ENTRY = True
 
 
 def environ_of(stack: Stack) -> dict[str, str]:
     return {name: text for name, text in stack.variables.items() if name != "DATABASE_URL"}
-
-
-def record(text: str, message_id: str = "1") -> dict[str, Any]:
-    return {
-        "messageId": message_id,
-        "eventSource": "aws:sqs",
-        "body": text,
-        "attributes": {"SentTimestamp": str(int(time.time() * 1000))},
-    }
 
 
 def packed(office: Office, text: str, number: int) -> str:
@@ -80,52 +62,22 @@ def is_done(office: Office, message_id: str) -> bool:
     )
 
 
-def by_schedule(stack: Stack) -> None:
-    event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
-    create_handler(environ_of(stack), None)(event, Context())
+async def test_every_entry_does_what_is_due(office: Office, work_off: WorkOff) -> None:
+    message_id = prepare(office)
+
+    await work_off()
+    office.world.simulator.settle()
+
+    assert is_done(office, message_id)
 
 
-def by_queue(stack: Stack) -> None:
-    event = {"Records": [record(json.dumps({"wake_up": True}))]}
-    assert create_handler(environ_of(stack), None)(event, Context()) == {"batchItemFailures": []}
-
-
-def by_cron(stack: Stack) -> None:
-    import anyio
-
-    async def call() -> httpx.Response:
-        app = create(environ_of(stack), None)
-        transport = httpx.ASGITransport(app=app)
-        secret = stack.variables["CRON_SECRET"]
-        async with httpx.AsyncClient(transport=transport, base_url="http://worker", timeout=60) as client:
-            answer = await client.get("/", headers={"authorization": f"Bearer {secret}"})
-        await app.resources.close()
-        return answer
-
-    answer = anyio.run(call)
-    assert answer.status_code == 200
-    assert answer.json()["jobs"] >= 2
-
-
-def by_loop(_stack: Stack) -> None:
-    """Done by the processes that the test runs beside it."""
-
-
-@pytest.mark.parametrize("wake", [by_schedule, by_queue, by_cron, by_loop], ids=lambda wake: wake.__name__)
-def test_every_entry_does_what_is_due(
-    stack: Stack, world: World, database: Connection, office: Office, wake: Callable[[Stack], None]
-) -> None:
+def test_the_program_does_so_too(world: World, database: Connection, office: Office) -> None:
+    """`python -m functions.worker`, as a process of its own."""
     database.execute("delete from jobs")
     message_id = prepare(office)
 
-    if wake is by_loop:
-        with workers(world):
-            office.wait_for(lambda: is_done(office, message_id))
-    else:
-        wake(stack)
-        world.simulator.settle()
-
-    assert is_done(office, message_id)
+    with workers(world):
+        office.wait_for(lambda: is_done(office, message_id))
 
 
 def test_queued_deliveries_are_stored_and_the_others_named(stack: Stack, office: Office) -> None:
@@ -188,7 +140,7 @@ def test_nothing_due_is_soon_over(stack: Stack, world: World, database: Connecti
     handler = create_handler(environ_of(stack), None)
 
     started = time.monotonic()
-    report = handler({"source": "aws.events"}, Context())
+    report = handler(SCHEDULED, Context())
 
     assert report == {"sent": 0, "jobs": 0}
     assert time.monotonic() - started < 5

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.offices import Office
     from tests.worker.conftest import WorkOff
 
+BY_EVERY_ENTRY = True
 KINDS = ["message.received", "message.sent", "message.status"]
 
 

@@ -1,6 +1,7 @@
 """Workers die, the database goes away, the endpoint is slow, fails, answers twice: each effect happens once.
 
 `WORKER_MESSAGES` says with how many messages; the full measure is 1200.
+`WORKER_ENTRIES` says by which entries the workers are woken.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def world(stack: Stack) -> Iterator[World]:
 class Fleet:
     """Workers of which one is killed ever so often, and replaced."""
 
-    def __init__(self, world: World, chance: random.Random) -> None:
+    def __init__(self, world: World, chance: random.Random, entry: str) -> None:
+        arguments = ["functions.worker"] if entry == "loop" else ["tests.worker.invocations", entry]
+        self.command = [sys.executable, "-m", *arguments]
         environ = {name: text for name, text in world.variables.items() if name != "DATABASE_URL"}
         self.environ = {**os.environ, **environ, "WORKER_LEASE_SECONDS": str(LEASE_SECONDS)}
         self.chance = chance
@@ -72,8 +75,7 @@ class Fleet:
         self.running = [self._start() for _ in range(WORKERS)]
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "functions.worker"]
-        return subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=subprocess.DEVNULL)
+        return subprocess.Popen(self.command, cwd=ROOT, env=self.environ, stdout=subprocess.DEVNULL)
 
     def kill_one(self) -> None:
         """Kill one in the middle of whatever it does."""
@@ -117,7 +119,7 @@ def take_database_away(database: Connection, seconds: float) -> None:
 
 
 def test_each_effect_happens_once(  # noqa: PLR0915 - one story with many ends
-    world: World, database: Connection, endpoint: Endpoint
+    world: World, database: Connection, endpoint: Endpoint, entry: str
 ) -> None:
     chance = random.Random(7)
     database.execute("delete from jobs")
@@ -141,7 +143,7 @@ def test_each_effect_happens_once(  # noqa: PLR0915 - one story with many ends
     endpoint.answer = answer
     listener.answer = lambda _call: Reply(status=500 if chance.random() < 0.1 else 200)
     with listener:
-        fleet = Fleet(world, chance)
+        fleet = Fleet(world, chance, entry)
         started = time.monotonic()
         try:
             for number in range(MESSAGES):
@@ -187,7 +189,7 @@ def test_each_effect_happens_once(  # noqa: PLR0915 - one story with many ends
     assert len({call.id for call in listener.calls}) == 2 * MESSAGES
     repeated = sum(seen.values()) - MESSAGES, len(listener.calls) - 2 * MESSAGES
     print(  # noqa: T201 - the figures
-        f"{MESSAGES} messages, {fleet.killed} workers killed, {repeated[0]} repeated questions, "
+        f"by {entry}: {MESSAGES} messages, {fleet.killed} workers killed, {repeated[0]} repeated questions, "
         f"{repeated[1]} repeated events, {len(unknown)} replies of unknown outcome, {seconds:.1f} s"
     )
 

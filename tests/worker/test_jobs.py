@@ -209,7 +209,7 @@ async def test_a_worker_keeps_its_lease_and_gives_up_what_it_has_lost(
             raise
         return DONE
 
-    await work_off({"test_kind": long}, lease_seconds=1)
+    await work_off({"test_kind": long}, WORKER_LEASE_SECONDS="2")
 
     assert cancelled[:1] == [lost]
     assert state(database, kept)[:2] == ("done", 1)

@@ -107,9 +107,9 @@ create table public.message_receipts (
     -- The id of our message row as it travelled in biz_opaque_callback_data: heals a send whose answer was lost.
     callback_message_id uuid,
     created_at timestamptz not null default now(),
-    primary key (wamid, organization_id)
+    -- The organization first: the one index serves both ways in.
+    primary key (organization_id, wamid)
 );
-create index message_receipts_organization_id_idx on public.message_receipts (organization_id);
 comment on table public.message_receipts is 'The earliest time of each status that Meta has reported for a wamid.';
 
 alter table public.messages enable row level security;

@@ -21,16 +21,24 @@ create function private.apply_receipts(organization uuid, wamids text[]) returns
 language sql volatile
 set search_path = ''
 as $$
-    update public.messages as m set wamid = r.wamid
-    from public.message_receipts as r
-    where r.organization_id = organization and r.wamid = any (wamids)
-        and m.organization_id = organization and m.id = r.callback_message_id
-        and m.wamid is null and m.direction = 'outbound'
+    -- The few receipts first, each then looked up by a key: what else waits for a wamid may be a long queue.
+    with told as materialized (
+        select r.wamid, r.callback_message_id from public.message_receipts as r
+        where r.organization_id = organization and r.wamid = any (wamids) and r.callback_message_id is not null
+    )
+    update public.messages as m set wamid = t.wamid
+    from told as t
+    where m.id = t.callback_message_id and m.organization_id = organization
+        and coalesce(m.wamid, '') = '' and m.direction = 'outbound'
         and not exists (
             select from public.messages as taken
-            where taken.organization_id = organization and taken.wamid = r.wamid
+            where taken.organization_id = organization and taken.wamid = t.wamid
         );
 
+    with told as materialized (
+        select r.* from public.message_receipts as r
+        where r.organization_id = organization and r.wamid = any (wamids)
+    )
     update public.messages as m set
         sent_at = r.sent_at,
         delivered_at = r.delivered_at,
@@ -41,9 +49,8 @@ as $$
         error_message = case when r.failed_at is not null then r.error ->> 'title' else m.error_message end,
         error_details = case when r.failed_at is not null then r.error ->> 'details' else m.error_details end,
         pricing = r.pricing
-    from public.message_receipts as r
-    where r.organization_id = organization and r.wamid = any (wamids)
-        and m.organization_id = organization and m.wamid = r.wamid and m.direction = 'outbound'
+    from told as r
+    where m.organization_id = organization and m.wamid = r.wamid and m.direction = 'outbound'
         and (
             (m.sent_at, m.delivered_at, m.read_at, m.played_at, m.pricing)
                 is distinct from (r.sent_at, r.delivered_at, r.read_at, r.played_at, r.pricing)

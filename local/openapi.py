@@ -33,6 +33,7 @@ SECURITY: Mapping[str, list[dict[str, list[str]]]] = {
     "member": [{"user": []}],
     "owner": [{"user": []}],
     "scheduler": [{"scheduler": []}],
+    "monitor": [{"monitor": []}],
     "meta": [],
     "browser": [],
 }
@@ -82,6 +83,7 @@ def document() -> dict[str, Any]:
             "securitySchemes": {
                 "user": {"type": "http", "scheme": "bearer", "description": "The user's Supabase token."},
                 "scheduler": {"type": "http", "scheme": "bearer", "description": "CRON_SECRET."},
+                "monitor": {"type": "http", "scheme": "bearer", "description": "METRICS_TOKEN."},
             },
         },
     }

@@ -82,6 +82,7 @@ class Settings:
             "WHATSAPP_ACCESS_TOKEN": "",
             "ENCRYPTION_KEYS": f"local:{base64.b64encode(secrets.token_bytes(32)).decode()}",
             "CRON_SECRET": secrets.token_urlsafe(24),
+            "METRICS_TOKEN": secrets.token_urlsafe(24),
             "ALLOW_LOOPBACK_ENDPOINTS": "true",
             "LOG_LEVEL": "info",
         }

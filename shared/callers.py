@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from shared import log
 from shared.errors import InvalidQuery
 from shared.web import bearer_token, resources
 
@@ -53,7 +54,9 @@ async def find_caller(
     """
     session = resources(request).database.as_user(bearer_token(request))
     wanted = {"organization": organization_id or read_organization(request), "needs_owner": needs_owner}
-    return Caller.from_answer(await session.rpc("my_connection", wanted))
+    caller = Caller.from_answer(await session.rpc("my_connection", wanted))
+    log.add(organization_id=caller.organization_id)
+    return caller
 
 
 def read_organization(request: Request) -> str | None:

@@ -75,6 +75,11 @@ def write(level: str, event: str, fields: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
+def add(**fields: object) -> None:
+    """Add these fields to every further line of this task, until the `context` around it ends."""
+    _fields.set({**_fields.get(), **fields})
+
+
 @contextmanager
 def context(**fields: object) -> Iterator[None]:
     """Add these fields to every line that this task writes inside the block."""

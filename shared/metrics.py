@@ -25,7 +25,7 @@ class Metric:
     """A figure that a line of the log carries; counted once a line where `field` is not given."""
 
     name: str
-    unit: Literal["Count", "Milliseconds"] = "Count"
+    unit: Literal["Count", "Milliseconds", "Seconds", "None"] = "Count"
     field: str | None = None
     by: str | None = None
     """A field whose value is a dimension of its own: of few values."""
@@ -52,12 +52,23 @@ TABLE: Mapping[str, tuple[Metric, ...]] = {
         Metric(name="DeliveryLag", unit="Milliseconds", field="lag_ms"),
     ),
     "delivery.not_queued": (Metric(name="DeliveriesNotQueued"),),
-    "sending.finished": (Metric(name="Sends", by="outcome"),),
+    "sending.finished": (
+        Metric(name="Sends", by="outcome"),
+        Metric(name="SendsRefused", by="meta_code", where=lambda line: line.get("meta_code") is not None),
+    ),
     "jobs.ended": (
         Metric(name="JobsEnded"),
         Metric(name="JobsDead", where=lambda line: line.get("outcome") == "dead"),
     ),
     "token.not_refreshed": (Metric(name="TokenRefreshesFailed"),),
+    "work.measured": (
+        Metric(name="JobsWaiting", field="waiting_job_count"),
+        Metric(name="JobsWaitingAge", unit="Seconds", field="oldest_job_seconds"),
+        Metric(name="JobsLyingDead", field="dead_job_count"),
+        Metric(name="SendsWaiting", field="waiting_send_count"),
+        Metric(name="SendsWaitingAge", unit="Seconds", field="oldest_send_seconds"),
+        Metric(name="TokenDaysLeft", unit="None", field="days_left"),
+    ),
 }
 
 
@@ -80,7 +91,7 @@ def embed(line: Mapping[str, Any], milliseconds: int) -> dict[str, Any]:
         dimensions = ["Stage"]
         fields |= {"Stage": _stage, metric.name: value}
         if metric.by is not None:
-            own = metric.by.capitalize()
+            own = metric.by.title().replace("_", "")
             dimensions.append(own)
             fields[own] = str(line.get(metric.by, "unknown"))
         directives.append(

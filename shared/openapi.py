@@ -65,7 +65,7 @@ class Operation:
     """
 
     summary: str
-    caller: Literal["member", "owner", "meta", "scheduler", "browser"]
+    caller: Literal["member", "owner", "meta", "scheduler", "monitor", "browser"]
     answers: Mapping[int, Any]
     takes: Any = None
     query: type[BaseModel] | None = None

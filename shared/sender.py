@@ -196,8 +196,11 @@ async def finish_sends(
         log.info(
             "sending.finished",
             message_id=result["message_id"],
+            organization_id=result.get("organization_id"),
+            wamid=result.get("wamid"),
             outcome=result["outcome"],
             meta_code=(result.get("error") or {}).get("code"),
+            duration_ms=round(result["call_seconds"] * 1000, 1) if "call_seconds" in result else None,
         )
     params = {"results": list(results), "permits": list(permits), "show": show}
     async for attempt in AsyncRetrying(

@@ -106,6 +106,8 @@ def decide(  # noqa: PLR0911 - one return a decision, in the order in which they
         "subcode": error.subcode,
         "title": error.message[:500],
         "details": error.details[:1000],
+        # Not stored: for the log and for the answer to whoever waits.
+        "fbtrace_id": error.fbtrace_id,
     }
     if error.http_status >= SERVER_ERROR and not _is_documented(error):
         return Verdict(outcome="uncertain", error=shown)
@@ -163,9 +165,9 @@ def _later(
 
 
 def to_result_base(send: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what every result names: the message, and the lease where there is one."""
-    lease = {"lease_token": send["lease_token"]} if "lease_token" in send else {}
-    return {"message_id": send["message_id"], **lease}
+    """Return what every result names: the message and whose it is, and the lease where there is one."""
+    names = ("message_id", "organization_id", "lease_token")
+    return {name: send[name] for name in names if name in send}
 
 
 def to_result(verdict: Verdict, send: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ DEFAULT_GRAPH_API_VERSION = "v26.0"
 DEFAULT_GRAPH_API_URL = "https://graph.facebook.com"
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override
 LONGEST_WEBHOOK_URL = 200
-SHORTEST_CRON_SECRET = 16
+SHORTEST_SHARED_SECRET = 16
 SHORTEST_LEASE = 2
 LONGEST_LEASE = 900
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -228,6 +228,11 @@ class Settings:
         return str(self.read("METRICS_STAGE"))
 
     @property
+    def metrics_token(self) -> Secret:
+        """What Prometheus proves itself with."""
+        return Secret(self.read("METRICS_TOKEN"))
+
+    @property
     def log_level(self) -> str:
         """The lowest level that is written."""
         return str(self.read("LOG_LEVEL"))
@@ -375,9 +380,9 @@ def _read_sms_service(text: str) -> str:
     return text
 
 
-def _read_cron_secret(text: str) -> Secret:
-    if len(_read_secret(text)) < SHORTEST_CRON_SECRET:
-        raise ValueError(f"must have at least {SHORTEST_CRON_SECRET} characters: anyone could guess it.")
+def _read_shared_secret(text: str) -> Secret:
+    if len(_read_secret(text)) < SHORTEST_SHARED_SECRET:
+        raise ValueError(f"must have at least {SHORTEST_SHARED_SECRET} characters: anyone could guess it.")
     return Secret(text)
 
 
@@ -443,10 +448,11 @@ VARIABLES: Mapping[str, Variable] = {
     "ALLOWED_ORIGINS": Variable(read=_read_origins, default=""),
     "DASHBOARD_URL": Variable(read=_read_url),
     "WEBHOOK_QUEUE_URL": Variable(read=_read_url),
-    "CRON_SECRET": Variable(read=_read_cron_secret, is_secret=True),
+    "CRON_SECRET": Variable(read=_read_shared_secret, is_secret=True),
     "WORKER_LEASE_SECONDS": Variable(read=_read_lease, default="30"),
     "MEDIA_FOLDER": Variable(read=_read_text),
     "ALLOW_LOOPBACK_ENDPOINTS": Variable(read=_read_switch, default="false"),
     "LOG_LEVEL": Variable(read=_read_level, default="info"),
     "METRICS_STAGE": Variable(read=_read_text, default=""),
+    "METRICS_TOKEN": Variable(read=_read_shared_secret, is_secret=True),
 }

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 PENDING = frozenset({"queued", "sending", "uncertain"})
 
 
-def answer_message(message: Mapping[str, Any], language: str) -> Response:
+def answer_message(message: Mapping[str, Any], language: str, *, fbtrace_id: str = "") -> Response:
     """Show the message: 200 once Meta has it, 202 while that is not known, Meta's refusal as an error."""
     if message["status"] == "failed":
-        refusal = refusal_of(message)
+        refusal = refusal_of(message, fbtrace_id)
         headers = {"Content-Language": language}
         body = {**refusal.to_body(language), "message": message}
         return JSONResponse(body, status_code=refusal.status, headers=headers)
@@ -27,13 +27,14 @@ def answer_message(message: Mapping[str, Any], language: str) -> Response:
     return JSONResponse({"message": message}, status_code=status)
 
 
-def refusal_of(message: Mapping[str, Any]) -> AppError:
-    """Return the error that a failed message's code means."""
+def refusal_of(message: Mapping[str, Any], fbtrace_id: str = "") -> AppError:
+    """Return the error that a failed message's code means; `fbtrace_id` where Meta was asked just now."""
     code = message["error_code"]
     if code is None:
         # Meta was never called: what stood in the way is ours, and told by its own code.
         return (find_by_code(message["error_message"]) or MetaUnavailable)()
-    refusal = GraphError(code=code, subcode=message["error_subcode"], http_status=400).to_refusal()
+    error = GraphError(code=code, subcode=message["error_subcode"], http_status=400, fbtrace_id=fbtrace_id)
+    refusal = error.to_refusal()
     if isinstance(refusal, MetaRefused):
         refusal.meta = {name: value for name, value in refusal.meta.items() if value}
     return refusal

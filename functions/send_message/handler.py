@@ -106,6 +106,7 @@ async def complete(sender: Sender, request: Request, begun: Mapping[str, Any], t
     if message is None:
         # The key was used for a batch.
         raise NotFound
+    log.add(organization_id=message["organization_id"], message_id=message["id"])
     if send is None:
         return answer_message(message, language_of(request))
     await asyncio.sleep(send["wait_seconds"])
@@ -119,7 +120,8 @@ async def complete(sender: Sender, request: Request, begun: Mapping[str, Any], t
         # Its status webhook carries the row's id and will tell; until then it is on its way.
         log.error("sending.outcome_not_written", message_id=message["id"], outcome=result["outcome"])
         message = {**message, "wamid": result.get("wamid")}
-    return answer_message(message, language_of(request))
+    fbtrace_id = (result.get("error") or {}).get("fbtrace_id", "")
+    return answer_message(message, language_of(request), fbtrace_id=fbtrace_id)
 
 
 async def send_batch(request: Request) -> Response:
@@ -143,6 +145,7 @@ async def send_batch(request: Request) -> Response:
     )
     if begun.get("refusal"):
         raise refuse_closed_window(begun, is_batch=True)
+    log.add(organization_id=begun["batch"]["organization_id"], batch_id=begun["batch"]["id"])
     answer = {"batch": begun["batch"], "message_ids": begun["message_ids"]}
     return JSONResponse(answer, status_code=202)
 

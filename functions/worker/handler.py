@@ -4,9 +4,11 @@ Lambda   `handler`: SQS brings deliveries and wake-ups, a schedule brings the re
 Vercel   GET or POST /, by the cron with its secret
 local    `python -m functions.worker`: a loop until it is stopped
 
+GET /metrics   how the work stands, in Prometheus' words
+
 A wake-up is a hint: whatever woke it, a worker does all that is due, for as long as the invocation may last,
 and leaves the rest to the next. No path is for the public: whoever calls proves to be the scheduler with
-CRON_SECRET.
+CRON_SECRET, or to be Prometheus with METRICS_TOKEN.
 https://vercel.com/docs/cron-jobs/manage-cron-jobs
 """
 
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from functions.worker.measures import CONTENT_TYPE, to_exposition
 from functions.worker.queued_deliveries import is_from_queue, store_records
 from functions.worker.shift import Shift
 from shared import log
@@ -48,17 +51,30 @@ def create(
     environ: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
 ) -> App:
     """Make the application that a cron calls."""
-    routes = [Route("/", run_by_cron, methods=["GET", "POST"])]
+    routes = [
+        Route("/", run_by_cron, methods=["GET", "POST"]),
+        Route("/metrics", show_metrics, methods=["GET"]),
+    ]
     return create_app("whatsapp-worker", routes, need=NEED, environ=environ, transport=transport)
 
 
 async def run_by_cron(request: Request) -> Response:
     """Do what is due, for the platform's scheduler alone."""
-    secret = resources(request).settings.cron_secret
-    if not hmac.compare_digest(bearer_token(request).encode(), secret.encode()):
-        raise InvalidToken
+    _check(request, resources(request).settings.cron_secret)
     report = await Shift(resources(request)).run(seconds=RUN_SECONDS, is_patient=False)
     return JSONResponse(report.to_json())
+
+
+async def show_metrics(request: Request) -> Response:
+    """Tell how the work stands, for Prometheus or what reads its words."""
+    _check(request, resources(request).settings.metrics_token)
+    measured = await resources(request).database.call_rpc("measure_work", {})
+    return Response(to_exposition(measured), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _check(request: Request, secret: str) -> None:
+    if not hmac.compare_digest(bearer_token(request).encode(), secret.encode()):
+        raise InvalidToken
 
 
 def create_handler(

@@ -1,11 +1,11 @@
-"""What the worker answers its scheduler, for the OpenAPI document. No I/O."""
+"""What the worker answers its scheduler and Prometheus, for the OpenAPI document. No I/O."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel
 
 from shared.errors import InvalidToken, MissingToken
-from shared.openapi import Operation, Operations
+from shared.openapi import Answer, Operation, Operations
 
 NAME = "whatsapp-worker"
 
@@ -24,4 +24,11 @@ RUN = Operation(
     refuses=(InvalidToken, MissingToken),
 )
 
-OPERATIONS: Operations = {("GET", "/"): RUN, ("POST", "/"): RUN}
+METRICS = Operation(
+    summary="Tell how the work stands",
+    caller="monitor",
+    answers={200: Answer(describes="Prometheus' text format.", type="text/plain")},
+    refuses=(InvalidToken, MissingToken),
+)
+
+OPERATIONS: Operations = {("GET", "/"): RUN, ("POST", "/"): RUN, ("GET", "/metrics"): METRICS}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from functions.worker.bots import run_bot
 from functions.worker.events import deliver_event
 from functions.worker.job_queue import JobQueue
+from functions.worker.measures import measure_work
 from functions.worker.media import fetch_media
 from functions.worker.other_form import retry_other_form
 from functions.worker.send_queue import SendQueue
@@ -34,6 +35,7 @@ JOBS: Mapping[str, JobFunction] = {
     "sweep": sweep,
     "refresh_connections": refresh_connections,
     "refresh_token": renew_token,
+    "measure_work": measure_work,
 }
 
 

@@ -206,7 +206,7 @@ def test_every_alarm_tells_somebody_and_watches_what_exists(template: Json) -> N
             assert [each["Name"] for each in alarm["Dimensions"]] == ["Stage"]
     assert {
         "DeadDeliveriesAlarm", "ServerErrorsAlarm", "RefusedSignaturesAlarm", "SilenceAlarm", "DeadJobsAlarm",
-        "TokenRefreshAlarm",
+        "TokenRefreshAlarm", "LateWorkAlarm",
     } <= set(alarms)  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def test_the_dashboard_shows_metrics_that_exist(template: Json) -> None:
                 named.add(row[1])
 
     assert named <= ours
-    assert len(widgets) == 6
+    assert len(widgets) == 9
 
 
 def test_concurrency_is_reserved_where_the_stage_says_so(template: Json, stage: str) -> None:

@@ -145,9 +145,11 @@ def test_each_function_of_a_user_answers(vercel: httpx.Client, office: Office) -
 
 def test_only_the_cron_runs_the_worker(vercel: httpx.Client) -> None:
     stranger = vercel.get("/api/whatsapp-worker")
+    metrics = vercel.get("/metrics", headers={"Authorization": "Bearer a-cron-secret-of-the-test"})
     cron = vercel.get("/api/whatsapp-worker", headers={"Authorization": "Bearer a-cron-secret-of-the-test"})
 
-    assert stranger.status_code == 401
+    # It is there, and for another secret.
+    assert (stranger.status_code, metrics.status_code) == (401, 401)
     assert (cron.status_code, set(cron.json())) == (200, {"sent", "jobs"})
 
 

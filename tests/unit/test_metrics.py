@@ -58,6 +58,10 @@ def test_a_line_carries_its_figures_and_their_dimensions(
         ("jobs.ended", {"outcome": "dead"}, "JobsDead"),
         ("token.not_refreshed", {}, "TokenRefreshesFailed"),
         ("sending.finished", {"outcome": "accepted"}, "Sends"),
+        ("sending.finished", {"outcome": "failed", "meta_code": 131047}, "SendsRefused"),
+        ("work.measured", {"waiting_job_count": 3}, "JobsWaiting"),
+        ("work.measured", {"oldest_job_seconds": 61.5}, "JobsWaitingAge"),
+        ("work.measured", {"days_left": 6.25}, "TokenDaysLeft"),
     ],
 )
 def test_each_metric_is_counted(
@@ -83,8 +87,10 @@ def test_every_value_and_dimension_that_is_named_is_there(
     stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """CloudWatch drops a directive whose target is missing, and says nothing."""
-    for event in metrics.TABLE:
-        log.info(event, status=503, outcome="dead", duration_ms=1.0, refused_with="bad_signature")
+    for event, row in metrics.TABLE.items():
+        figures = {metric.field: 1.5 for metric in row if metric.field}
+        words = {"status": 503, "outcome": "dead", "refused_with": "bad_signature", "meta_code": 131047}
+        log.info(event, **words, **figures)
         line = _read(capsys)
         for name, directive in _directives(line).items():
             assert isinstance(line[name], (int, float))

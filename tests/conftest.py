@@ -43,6 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.stack)
 
 
+@pytest.fixture(autouse=True)
+def current_loop(pytestconfig: pytest.Config) -> None:
+    """Have that loop again where a test's own runner has taken it away."""
+    asyncio.set_event_loop(pytestconfig.stash[LOOP])
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

@@ -64,6 +64,7 @@ class Caller:
 
     role: str
     claims: str
+    user_id: str = ""
 
 
 class _Function(NamedTuple):
@@ -152,7 +153,7 @@ class StandIn:
             raise Refused(401, "No JWT.") from None
         if not is_signed or told.get("exp", 0) < time.time() or told.get("role") != "authenticated":
             raise Refused(401, "JWT expired, or not ours.")
-        return Caller("authenticated", claims.decode())
+        return Caller("authenticated", claims.decode(), str(told.get("sub", "")))
 
     async def _run(self, statement: sql.Composed, caller: Caller, body: bytes) -> Any:
         connection = await self.pool.get()
@@ -161,8 +162,10 @@ class StandIn:
             async with connection.pipeline():
                 await connection.execute("begin")
                 await connection.execute(
-                    "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)",
-                    (caller.role, caller.claims),
+                    # The last is an older way, which the auth.uid() of @supabase/lite still goes.
+                    "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true),"
+                    " set_config('request.jwt.claim.sub', %s, true)",
+                    (caller.role, caller.claims, caller.user_id),
                 )
                 done = await connection.execute(statement, (body.decode(),))
                 await connection.execute("commit")

@@ -38,9 +38,7 @@ export interface ChatsState {
 }
 
 const PAGE = 60;
-const MOST_FOUND = 50;
 const SELECT = `${CHAT_COLUMNS},contact:contacts(${CONTACT_COLUMNS})`;
-const SELECT_BY_CONTACT = `${CHAT_COLUMNS},contact:contacts!inner(${CONTACT_COLUMNS})`;
 
 export function useChats(live: Live, filter: ChatFilter, keepId: string | null): ChatsState {
   const { supabase, organization } = useSession();
@@ -251,41 +249,13 @@ async function findChats(
   organizationId: string,
   words: string,
 ): Promise<{ readonly chats: readonly Chat[]; readonly messages: readonly FoundMessage[] }> {
-  // What has a meaning inside `or=(…)` or `like` stands for any one letter.
-  const like = `*${words.replace(/[,()"\\:%*]/g, "_")}*`;
-  const digits = words.replace(/\D/g, "");
-  const isNumber = digits.length >= 3 && /^[+\d\s()-]+$/.test(words);
-  const inContact = ["name", "saved_name", "username"].map((column) => `${column}.ilike.${like}`);
-  if (isNumber) inContact.push(`phone_number.ilike.*${digits}*`);
-  const chats = (select: string) => supabase.from("chats").select(select).eq("organization_id", organizationId);
-  const newestFirst = { ascending: false, nullsFirst: false } as const;
-  const [byContact, byMessage] = await Promise.all([
-    chats(SELECT_BY_CONTACT)
-      .or(inContact.join(","), { referencedTable: "contact" })
-      .order("last_message_at", newestFirst)
-      .limit(MOST_FOUND),
-    words.length < 3
-      ? Promise.resolve({ data: [], error: null })
-      : supabase
-          .from("messages")
-          .select("chat_id,text,occurred_at")
-          .eq("organization_id", organizationId)
-          .ilike("text", like.replaceAll("*", "%"))
-          .order("occurred_at", { ascending: false })
-          .limit(MOST_FOUND),
-  ]);
-  if (byContact.error) throw byContact.error;
-  if (byMessage.error) throw byMessage.error;
-  const messages = (byMessage.data as { chat_id: string; text: string }[]).map(({ chat_id, text }) => ({
-    chatId: chat_id,
-    text,
-  }));
-  const known = byContact.data as unknown as Chat[];
-  const missing = [...new Set(messages.map(({ chatId }) => chatId))].filter(
-    (id) => !known.some((chat) => chat.id === id),
-  );
-  if (missing.length === 0) return { chats: known, messages };
-  const rest = await chats(SELECT).in("id", missing);
-  if (rest.error) throw rest.error;
-  return { chats: [...known, ...(rest.data as unknown as Chat[])], messages };
+  const answer = await supabase.rpc("find_chats", { organization: organizationId, words });
+  if (answer.error) throw answer.error;
+  const found = answer.data as { chat_id: string; message_text: string | null }[];
+  const ids = [...new Set(found.map(({ chat_id }) => chat_id))];
+  if (ids.length === 0) return { chats: [], messages: [] };
+  const rows = await supabase.from("chats").select(SELECT).eq("organization_id", organizationId).in("id", ids);
+  if (rows.error) throw rows.error;
+  const messages = found.flatMap(({ chat_id: chatId, message_text: text }) => (text === null ? [] : [{ chatId, text }]));
+  return { chats: rows.data as unknown as Chat[], messages };
 }

@@ -256,6 +256,8 @@ async function findChats(
   if (ids.length === 0) return { chats: [], messages: [] };
   const rows = await supabase.from("chats").select(SELECT).eq("organization_id", organizationId).in("id", ids);
   if (rows.error) throw rows.error;
-  const messages = found.flatMap(({ chat_id: chatId, message_text: text }) => (text === null ? [] : [{ chatId, text }]));
+  const messages = found.flatMap(({ chat_id: chatId, message_text: text }) =>
+    text === null ? [] : [{ chatId, text }],
+  );
   return { chats: rows.data as unknown as Chat[], messages };
 }

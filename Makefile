@@ -6,10 +6,10 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse bench bench-full
+.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse rehearse-vercel bench bench-full
 
 help: ## Show these lines
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the project needs into .venv and node_modules (the other targets do it by themselves)
 	@$(PYTHON) local/setup.py $(if $(filter file,$(origin PYTHON)),,--this-python)
@@ -62,6 +62,9 @@ package: setup ## Build each function's zip for AWS Lambda into dist/ (ARGS="web
 
 rehearse: setup ## Deploy what `make package` built into an AWS that moto plays on this machine, and read it back
 	@$(RUN) -m deploy.rehearse $(ARGS)
+
+rehearse-vercel: setup ## Build for Vercel with its own command line, and run what it made under its own runtime
+	@$(RUN) -m deploy.vercel
 
 openapi: setup ## Write docs/openapi.json anew after a change of what a function takes or answers
 	@$(RUN) -m local.openapi

@@ -9,6 +9,8 @@ import pytest
 from deploy.imports import ROOT, Sources
 from deploy.variables import needed_by, variables_of
 from shared.settings import VARIABLES
+from shared.webhook_notices import TEMPLATE_FIELDS
+from shared.webhooks import KNOWN_FIELDS
 
 ENVIRONMENT = (ROOT / "docs" / "environment.md").read_text("utf-8")
 FUNCTIONS = Sources().functions
@@ -62,6 +64,15 @@ def test_the_example_has_every_variable() -> None:
         "VERIFICATION_TEMPLATE",
         "VERIFICATION_SMS",
     }
+
+
+def test_the_fields_to_subscribe_to_are_fields_that_we_read() -> None:
+    text = (ROOT / "docs" / "meta-app.md").read_text("utf-8")
+    table = text.partition("| for | fields |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(\w+)`", table))
+
+    assert named <= KNOWN_FIELDS
+    assert {"messages", "history", "smb_app_state_sync", "smb_message_echoes", *TEMPLATE_FIELDS} <= named
 
 
 @pytest.mark.parametrize("path", OURS)

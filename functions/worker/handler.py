@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from functions.worker.measures import CONTENT_TYPE, to_exposition
-from functions.worker.queued_deliveries import is_from_queue, store_records
+from functions.worker.queued_deliveries import have_waited, is_from_queue, store_records
 from functions.worker.shift import Shift
 from shared import log
 from shared.errors import InvalidToken
@@ -114,7 +114,9 @@ class LambdaHandler:
             if not is_from_queue(event):
                 return (await Shift(own).run(seconds=min(seconds, RUN_SECONDS), is_patient=False)).to_json()
             failed = await store_records(own, event["Records"])
-            if len(failed) < len(event["Records"]):
+            # Deliveries that wait go before jobs, which others and the schedule do: a few slow jobs would else
+            # hold all the workers that the queue may have.
+            if len(failed) < len(event["Records"]) and not have_waited(event["Records"]):
                 await Shift(own).run(seconds=min(seconds, QUEUE_RUN_SECONDS), is_patient=False)
             return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from shared import log
@@ -22,12 +23,20 @@ if TYPE_CHECKING:
     from shared.web import Resources
 
 AT_ONCE = 4
+# A cold start and SQS's own way take less.
+LONGEST_WAY = 3.0
 
 
 def is_from_queue(event: Mapping[str, Any]) -> bool:
     """Tell whether an event of Lambda's is a batch of SQS messages."""
     records = event.get("Records") or []
     return bool(records) and all(record.get("eventSource") == "aws:sqs" for record in records)
+
+
+def have_waited(records: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether some of a batch lay in the queue: more comes than the workers keep up with."""
+    sent = [at for record in records if (at := _sent_at(record)) is not None]
+    return bool(sent) and time.time() - min(sent) > LONGEST_WAY
 
 
 async def store_records(resources: Resources, records: Sequence[Mapping[str, Any]]) -> list[str]:

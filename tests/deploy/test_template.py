@@ -231,6 +231,17 @@ def test_concurrency_is_reserved_where_the_stage_says_so(template: Json, stage: 
     assert str(template["Parameters"]["WebhookConcurrency"]["Default"]) == wanted
 
 
+def test_the_queue_leaves_a_worker_to_the_schedule(template: Json, stage: str) -> None:
+    (mapping,) = _of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    most = mapping["ScalingConfig"]["MaximumConcurrency"]
+
+    reserved = int(template["Parameters"]["WorkerConcurrency"]["Default"])
+
+    assert most >= 2
+    # 0: nothing is reserved, and nothing bounds them.
+    assert reserved > most or (stage, reserved) == ("dev", 0)
+
+
 def test_what_is_not_set_stops_the_packaging() -> None:
     """Not the deployment, half-way."""
     without = {name: value for name, value in REHEARSAL.items() if name != "WHATSAPP_APP_ID"}

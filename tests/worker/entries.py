@@ -47,13 +47,13 @@ class Context:
         return 60_000
 
 
-def record(text: str, message_id: str = "1") -> dict[str, Any]:
-    """One message of a queue, as an event carries it."""
+def record(text: str, message_id: str = "1", *, waited: float = 0.0) -> dict[str, Any]:
+    """One message of a queue, as an event carries it, `waited` seconds after it was put there."""
     return {
         "messageId": message_id,
         "eventSource": "aws:sqs",
         "body": text,
-        "attributes": {"SentTimestamp": str(int(time.time() * 1000))},
+        "attributes": {"SentTimestamp": str(int((time.time() - waited) * 1000))},
     }
 
 

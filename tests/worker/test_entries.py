@@ -96,6 +96,26 @@ def test_queued_deliveries_are_stored_and_the_others_named(stack: Stack, office:
     assert stored == [("uno",), ("dos",)]
 
 
+def test_deliveries_that_wait_go_before_jobs(stack: Stack, database: Connection, office: Office) -> None:
+    """With many workers busy at slow jobs, what the queue holds is still stored."""
+    database.execute("delete from jobs")
+    message_id = prepare(office)
+    handler = create_handler(environ_of(stack), None)
+
+    late = handler({"Records": [record(packed(office, "tarde", 1), waited=30)]}, Context())
+    done_meanwhile = is_done(office, message_id)
+    fresh = handler({"Records": [record(packed(office, "pronto", 2))]}, Context())
+    office.world.simulator.settle()
+
+    assert late == fresh == {"batchItemFailures": []}
+    stored = office.database.execute(
+        "select text from messages where organization_id = %s and text in ('tarde', 'pronto') order by wamid",
+        (office.organization.id,),
+    ).fetchall()
+    assert stored == [("tarde",), ("pronto",)]
+    assert (done_meanwhile, is_done(office, message_id)) == (False, True)
+
+
 def test_a_batch_that_comes_again_changes_nothing(stack: Stack, office: Office) -> None:
     records = [record(packed(office, "uno", 1))]
     handler = create_handler(environ_of(stack), None)

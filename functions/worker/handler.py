@@ -114,8 +114,8 @@ class LambdaHandler:
             if not is_from_queue(event):
                 return (await Shift(own).run(seconds=min(seconds, RUN_SECONDS), is_patient=False)).to_json()
             failed = await store_records(own, event["Records"])
-            # Deliveries that wait go before jobs, which others and the schedule do: a few slow jobs would else
-            # hold all the workers that the queue may have.
+            # Deliveries that wait go before jobs, which others and the schedule do: slow jobs would else hold
+            # all the workers that the queue may have.
             if len(failed) < len(event["Records"]) and not have_waited(event["Records"]):
                 await Shift(own).run(seconds=min(seconds, QUEUE_RUN_SECONDS), is_patient=False)
             return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -575,7 +575,9 @@ begin
         select n.number_id, n.account_id, n.digits, i.organization_id, i.id
         from named as n
         join public.whatsapp_integrations as i on i.phone_number_id = n.number_id
-        where i.status in ('connected', 'error')
+        -- By its index, however many organizations there are: a plan would expect a hundred numbers here.
+        where i.phone_number_id = any (array(select k.number_id from named as k))
+            and i.status in ('connected', 'error')
             and (source is null or (i.id = source and i.business_account_id = n.account_id))
         union all
         select a.number_id, a.account_id, a.digits, a.organization_id, a.id
@@ -584,7 +586,8 @@ begin
                 i.phone_number = '+' || n.digits as is_named, count(*) over (partition by n.account_id, n.digits) as numbers
             from named as n
             join public.whatsapp_integrations as i on i.business_account_id = n.account_id
-            where n.number_id is null
+            where i.business_account_id = any (array(select k.account_id from named as k where k.number_id is null))
+                and n.number_id is null
                 and i.status in ('connected', 'error')
                 and (source is null or i.id = source)
         ) as a

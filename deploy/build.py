@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.imports import ROOT, Sources
 from deploy.requirements import read_lock, resolve, to_text
+from deploy.roots import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +37,12 @@ PLACE = "/var/task"
 # The oldest date that a zip can hold.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
-# What a function's imports lead to and its requests never reach. Each must stand a rehearsal: tests/deploy.
+# What imports lead to and requests never reach. Each must stand a rehearsal: tests/deploy.
+REACHED_BY_NONE: Mapping[str, str] = {
+    "h2": "our clients speak HTTP/1.1; httpcore loads it where it is there, at 10 ms a cold start",
+    "hpack": "as h2",
+    "hyperframe": "as h2",
+}
 NEVER_REACHED: Mapping[str, Mapping[str, str]] = {
     "webhook": {
         "postgrest": "its one RPC is a plain httpx call",
@@ -54,6 +60,11 @@ LEFT_OUT = (
 )
 LEFT_OUT_ENDINGS = (".pyi", ".pyx", ".pxd", ".c", ".h", "py.typed", "/RECORD", "/INSTALLER", "/REQUESTED")
 LEFT_OUT_FOLDERS = frozenset({"__pycache__", "bin", "tests", "test", "testing"})
+
+
+def list_never_reached(function: str) -> dict[str, str]:
+    """Return the libraries that stay out of a function's zip, and why."""
+    return {**REACHED_BY_NONE, **NEVER_REACHED.get(function, {})}
 
 
 class NoSuitablePython(Exception):
@@ -102,7 +113,7 @@ def build(
     sources = Sources()
     closure = sources.follow(f"functions.{function}.handler")
     lock = read_lock(LOCK.read_text("utf-8"))
-    never_reached = NEVER_REACHED.get(function, {})
+    never_reached = list_never_reached(function)
     needed = resolve(closure.libraries, lock, leave_out=never_reached)
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -149,6 +160,8 @@ def _load_libraries(requirements: str, arch: str, compiler: str, cache: Path) ->
         install(requirements, stage, arch)
         contents = {path: _files_of(path) for path in sorted(stage.glob("*.dist-info"))}
         _prune(stage)
+        if (stage / "certifi").exists():
+            lay_out(stage / "certifi")
         compile_bytecode(stage, compiler)
         installed = {
             name.lower().replace("_", "-"): {"version": version, "bytes": sum(map(_size_of, files))}

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from deploy.build import LOCK, NEVER_REACHED
+from deploy.build import LOCK, list_never_reached
 from deploy.imports import ROOT, Sources
 from deploy.requirements import read_lock, resolve, to_text
 
@@ -67,7 +67,7 @@ def _sources() -> Sources:
 def _is_relocked(function: str, libraries: dict[str, str], locks: tuple[str, str] | None) -> bool:
     if locks is None:
         return True
-    old, new = (_pinned(libraries, text, NEVER_REACHED.get(function, {})) for text in locks)
+    old, new = (_pinned(libraries, text, list_never_reached(function)) for text in locks)
     return old != new
 
 

@@ -110,14 +110,9 @@ class Database:
         token: str | None = None,
         seconds: float = READ_SECONDS,
     ) -> Any:
-        """Call a function of the database without loading supabase-py, as the user or as the service.
-
-        Returns the decoded answer, None for an empty one; `seconds` is how long it may be silent.
-        """
-        url = f"{self._rest_url}/rpc/{name}"
-        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=POOL_SECONDS)
-        headers = self._headers(token)
-        return _decode(await self._client.post(url, json=dict(params), headers=headers, timeout=timeout))
+        """Call a function of the database, as the user or as the service; see `Session.rpc`."""
+        session = Session(self._rest_url, self._client, self._headers(token))
+        return await session.rpc(name, params, seconds=seconds)
 
     def _headers(self, token: str | None) -> dict[str, str]:
         name = "SUPABASE_SECRET_KEY" if token is None else "SUPABASE_PUBLISHABLE_KEY"
@@ -134,7 +129,7 @@ class Database:
 
 
 class Session:
-    """What one caller does, through supabase-py's data client."""
+    """What one caller does: tables through supabase-py's data client, functions by a plain call."""
 
     def __init__(self, rest_url: str, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
         self._rest_url = rest_url
@@ -153,10 +148,17 @@ class Session:
             retry_enabled=False,
         )
 
-    async def rpc(self, name: str, params: Mapping[str, object] | None = None) -> Any:
-        """Call a function of the database and return what it returns."""
-        answer = await self._postgrest.rpc(name, dict(params or {})).execute()  # type: ignore[arg-type]
-        return answer.data
+    async def rpc(
+        self, name: str, params: Mapping[str, object] | None = None, *, seconds: float = READ_SECONDS
+    ) -> Any:
+        """Call a function of the database without loading supabase-py, which costs a cold start 30 ms.
+
+        Returns the decoded answer, None for an empty one; `seconds` is how long it may be silent.
+        """
+        url = f"{self._rest_url}/rpc/{name}"
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=POOL_SECONDS)
+        answer = await self._client.post(url, json=dict(params or {}), headers=self._headers, timeout=timeout)
+        return _decode(answer)
 
     def table(self, name: str) -> AsyncRequestBuilder:
         """Begin a query with supabase-py's builder; `.execute()` raises our errors."""

@@ -1,13 +1,15 @@
 """What a caller may ask us to send, each type with Meta's limits, and what of it becomes Meta's body. No I/O.
 
 The fields are Meta's own, so that its documentation explains them; ours are the addressee (`chat_id`, `to` or
-`recipient`), `reply_to`, and `storage_path` beside `link` and `media_id`.
+`recipient`), `reply_to`, and `storage_path` beside `link` and `media_id`. Contacts, interactive messages and
+templates have modules of their own beside this one.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
@@ -28,7 +30,6 @@ from shared.contacts import make_contact
 
 LONGEST_PREVIEW = 300
 MOST_IN_BATCH = 1_000
-MOST_ROWS = 10
 SHORTEST_URL = len("http://a")
 
 
@@ -43,19 +44,20 @@ class Part(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-def _broken(rule: str, sentence: str) -> PydanticCustomError:
+def broken(rule: str, sentence: str) -> PydanticCustomError:
+    """Make the error of a rule that a type cannot say; the sentence is the caller's to read."""
     return PydanticCustomError(rule, sentence)
 
 
 def _check_url(text: str) -> str:
     if not re.match(r"(?i)https?://[^\s/]", text):
-        raise _broken("url", "This must be a whole address that begins with https:// or http://.")
+        raise broken("url", "This must be a whole address that begins with https:// or http://.")
     return text
 
 
 def _check_path(path: str) -> str:
     if any(part.strip(".") == "" for part in path.split("/")):
-        raise _broken("storage_path", "This must be a bucket and a path within it.")
+        raise broken("storage_path", "This must be a bucket and a path within it.")
     return path
 
 
@@ -113,7 +115,7 @@ class Media(Part):
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
         if sum(source is not None for source in (self.link, self.id, self.storage_path)) != 1:
-            raise _broken("one_source", "Give exactly one of link, media_id and storage_path.")
+            raise broken("one_source", "Give exactly one of link, media_id and storage_path.")
         return self
 
 
@@ -160,81 +162,10 @@ def _plain(number: float) -> str:
     return f"{number:.7f}".rstrip("0").rstrip(".")
 
 
-class ContactName(Part):
-    """What a contact is called."""
+class HeaderDocument(Media):
+    """A file on top, with a name."""
 
-    formatted_name: Annotated[str, words(512)]
-    first_name: Annotated[str, words(512)] | None = None
-    last_name: Annotated[str, words(512)] | None = None
-    middle_name: Annotated[str, words(512)] | None = None
-    prefix: Annotated[str, words(512)] | None = None
-    suffix: Annotated[str, words(512)] | None = None
-
-    def to_meta(self) -> dict[str, Any]:
-        """Add the second part of a name that Meta asks for beside the whole."""
-        name = super().to_meta()
-        return name if len(name) > 1 else {**name, "first_name": self.formatted_name}
-
-
-Kind = Literal["HOME", "WORK"]
-
-
-class ContactPhone(Part):
-    """A number of a contact."""
-
-    phone: Annotated[str, words(64)]
-    type: Kind | None = None
-    wa_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{5,20}$")] | None = None
-
-
-class ContactEmail(Part):
-    """An e-mail address of a contact."""
-
-    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
-    type: Kind | None = None
-
-
-class ContactUrl(Part):
-    """A page of a contact."""
-
-    url: Url
-    type: Kind | None = None
-
-
-class ContactAddress(Part):
-    """Where a contact lives or works."""
-
-    street: Annotated[str, words(512)] | None = None
-    city: Annotated[str, words(512)] | None = None
-    state: Annotated[str, words(512)] | None = None
-    zip: Annotated[str, words(64)] | None = None
-    country: Annotated[str, words(512)] | None = None
-    country_code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2}$")] | None = None
-    type: Kind | None = None
-
-
-class ContactOrganization(Part):
-    """Where a contact works, and as what."""
-
-    company: Annotated[str, words(512)] | None = None
-    department: Annotated[str, words(512)] | None = None
-    title: Annotated[str, words(512)] | None = None
-
-
-class ContactCard(Part):
-    """A person, to be saved in the other's phone."""
-
-    name: ContactName
-    phones: list[ContactPhone] | None = Field(default=None, max_length=20)
-    emails: list[ContactEmail] | None = Field(default=None, max_length=20)
-    urls: list[ContactUrl] | None = Field(default=None, max_length=20)
-    addresses: list[ContactAddress] | None = Field(default=None, max_length=20)
-    org: ContactOrganization | None = None
-    birthday: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
-
-    def to_meta(self) -> dict[str, Any]:
-        """Let the name write itself."""
-        return {**super().to_meta(), "name": self.name.to_meta()}
+    filename: Annotated[str, words(240)] | None = None
 
 
 class Reaction(Part):
@@ -247,496 +178,8 @@ class Reaction(Part):
     def _is_an_emoji(self) -> Self:
         # Letters and digits alone are none; a keycap such as 1️⃣ carries a sign behind its digit.
         if self.emoji and self.emoji.isascii():
-            raise _broken("emoji", "The emoji must be one emoji, or empty to take the reaction back.")
+            raise broken("emoji", "The emoji must be one emoji, or empty to take the reaction back.")
         return self
-
-
-class BodyText(Part):
-    """The words of an interactive message."""
-
-    text: Annotated[str, words(1024)]
-
-
-class LongBodyText(Part):
-    """The words of a list message."""
-
-    text: Annotated[str, words(4096)]
-
-
-class Footer(Part):
-    """The small print."""
-
-    text: Annotated[str, words(60)]
-
-
-class TextHeader(Part):
-    """A headline."""
-
-    type: Literal["text"]
-    text: Annotated[str, words(60)]
-
-
-class ImageHeader(Part):
-    """A picture on top."""
-
-    type: Literal["image"]
-    image: Media
-
-
-class VideoHeader(Part):
-    """A film on top."""
-
-    type: Literal["video"]
-    video: Media
-
-
-class HeaderDocument(Media):
-    """A file on top, with a name."""
-
-    filename: Annotated[str, words(240)] | None = None
-
-
-class DocumentHeader(Part):
-    """A file on top."""
-
-    type: Literal["document"]
-    document: HeaderDocument
-
-
-Header = Annotated[TextHeader | ImageHeader | VideoHeader | DocumentHeader, Field(discriminator="type")]
-
-
-class Reply(Part):
-    """What a button answers with, and says."""
-
-    id: Annotated[str, words(256)]
-    title: Annotated[str, words(20)]
-
-
-class ReplyButton(Part):
-    """One button."""
-
-    type: Literal["reply"] = "reply"
-    reply: Reply
-
-
-class ButtonsAction(Part):
-    """One to three buttons, each with its own id and title."""
-
-    buttons: list[ReplyButton] = Field(min_length=1, max_length=3)
-
-    @model_validator(mode="after")
-    def _differ(self) -> Self:
-        for name in ("id", "title"):
-            if len({getattr(button.reply, name) for button in self.buttons}) < len(self.buttons):
-                raise _broken("unique", "The buttons must differ in id and in title.")
-        return self
-
-
-class Buttons(Part):
-    """A question with up to three buttons."""
-
-    type: Literal["button"]
-    header: Header | None = None
-    body: BodyText
-    footer: Footer | None = None
-    action: ButtonsAction
-
-
-class Row(Part):
-    """One choice of a list."""
-
-    id: Annotated[str, words(200)]
-    title: Annotated[str, words(24)]
-    description: Annotated[str, words(72)] | None = None
-
-
-class Section(Part):
-    """A group of choices."""
-
-    title: Annotated[str, words(24)] | None = None
-    rows: list[Row] = Field(min_length=1, max_length=MOST_ROWS)
-
-
-class ListAction(Part):
-    """Up to ten choices in all, in up to ten sections."""
-
-    button: Annotated[str, words(20)]
-    sections: list[Section] = Field(min_length=1, max_length=10)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        rows = [row for section in self.sections for row in section.rows]
-        if len(rows) > MOST_ROWS:
-            raise _broken("too_many_rows", "All sections together may have at most 10 rows.")
-        if len({row.id for row in rows}) < len(rows):
-            raise _broken("unique", "The rows must differ in id.")
-        if len(self.sections) > 1 and any(section.title is None for section in self.sections):
-            raise _broken("title_required", "With more than one section, each needs a title.")
-        return self
-
-
-class ListMessage(Part):
-    """A question with a list of choices."""
-
-    type: Literal["list"]
-    header: TextHeader | None = None
-    body: LongBodyText
-    footer: Footer | None = None
-    action: ListAction
-
-
-class UrlParameters(Part):
-    """What the button says, and where it leads."""
-
-    display_text: Annotated[str, words(20)]
-    url: Url
-
-
-class UrlAction(Part):
-    """A button that opens a page."""
-
-    name: Literal["cta_url"] = "cta_url"
-    parameters: UrlParameters
-
-
-class UrlButton(Part):
-    """Words with a button that opens a page."""
-
-    type: Literal["cta_url"]
-    header: Header | None = None
-    body: BodyText
-    footer: Footer | None = None
-    action: UrlAction
-
-
-class LocationAction(Part):
-    """A button that answers with a place."""
-
-    name: Literal["send_location"] = "send_location"
-
-
-class LocationRequest(Part):
-    """Asks where the customer is."""
-
-    type: Literal["location_request_message"]
-    body: BodyText
-    action: LocationAction = Field(default_factory=LocationAction)
-
-
-class FlowPayload(Part):
-    """Where a flow begins, and what its first screen knows."""
-
-    screen: Annotated[str, words(256)]
-    data: dict[str, Any] | None = None
-
-    @model_validator(mode="after")
-    def _has_data(self) -> Self:
-        if self.data == {}:
-            raise _broken("empty", "The data of a flow's first screen must not be an empty object.")
-        return self
-
-
-class FlowParameters(Part):
-    """Which flow, what its button says, and how it begins."""
-
-    flow_message_version: Literal["3"] = "3"
-    flow_id: MetaId | None = None
-    flow_name: Annotated[str, words(200)] | None = None
-    flow_cta: Annotated[str, words(30)]
-    flow_token: Annotated[str, words(200)] = "unused"  # noqa: S105 - Meta's own default
-    mode: Literal["draft", "published"] | None = None
-    flow_action: Literal["navigate", "data_exchange"] | None = None
-    flow_action_payload: FlowPayload | None = None
-
-    @model_validator(mode="after")
-    def _names_one_flow(self) -> Self:
-        if (self.flow_id is None) == (self.flow_name is None):
-            raise _broken("one_flow", "Give either flow_id or flow_name.")
-        if self.flow_action == "data_exchange" and self.flow_action_payload is not None:
-            raise _broken("payload", "flow_action_payload belongs to the action navigate only.")
-        return self
-
-
-class FlowAction(Part):
-    """A button that opens a flow."""
-
-    name: Literal["flow"] = "flow"
-    parameters: FlowParameters
-
-
-class Flow(Part):
-    """Words with a button that opens a flow."""
-
-    type: Literal["flow"]
-    header: Header | None = None
-    body: BodyText
-    footer: Footer | None = None
-    action: FlowAction
-
-
-Interactive = Annotated[
-    Buttons | ListMessage | UrlButton | LocationRequest | Flow, Field(discriminator="type")
-]
-
-
-class Currency(Part):
-    """An amount in thousandths."""
-
-    fallback_value: Annotated[str, words(1024)]
-    code: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-    amount_1000: Annotated[int, Field(ge=-(2**31), lt=2**31)]
-
-
-class DateTime(Part):
-    """A moment in words; Meta shows them as they are."""
-
-    fallback_value: Annotated[str, words(1024)]
-
-
-ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,256}$")]
-
-
-class TextParameter(Part):
-    """Words in the place of a variable, by position or by name."""
-
-    type: Literal["text"]
-    text: Annotated[str, words(32768)]
-    parameter_name: ParameterName | None = None
-
-
-class CurrencyParameter(Part):
-    """An amount in the place of a variable."""
-
-    type: Literal["currency"]
-    currency: Currency
-    parameter_name: ParameterName | None = None
-
-
-class DateTimeParameter(Part):
-    """A moment in the place of a variable."""
-
-    type: Literal["date_time"]
-    date_time: DateTime
-    parameter_name: ParameterName | None = None
-
-
-class ImageParameter(Part):
-    """The picture of a template's header."""
-
-    type: Literal["image"]
-    image: Media
-
-
-class VideoParameter(Part):
-    """The film of a template's header."""
-
-    type: Literal["video"]
-    video: Media
-
-
-class DocumentParameter(Part):
-    """The file of a template's header."""
-
-    type: Literal["document"]
-    document: HeaderDocument
-
-
-class LocationParameter(Part):
-    """The place of a template's header."""
-
-    type: Literal["location"]
-    location: Location
-
-    def to_meta(self) -> dict[str, Any]:
-        """Let the place write itself."""
-        return {"type": "location", "location": self.location.to_meta()}
-
-
-class ProductParameter(Part):
-    """The product of a template's header."""
-
-    type: Literal["product"]
-    product: dict[str, Any]
-
-
-BodyParameter = Annotated[TextParameter | CurrencyParameter | DateTimeParameter, Field(discriminator="type")]
-HeaderParameter = Annotated[
-    TextParameter
-    | CurrencyParameter
-    | DateTimeParameter
-    | ImageParameter
-    | VideoParameter
-    | DocumentParameter
-    | LocationParameter
-    | ProductParameter,
-    Field(discriminator="type"),
-]
-
-
-class HeaderComponent(Part):
-    """What a template's header is filled with."""
-
-    type: Literal["header"]
-    parameters: list[HeaderParameter] = Field(min_length=1, max_length=1)
-
-    def to_meta(self) -> dict[str, Any]:
-        """Let each parameter write itself."""
-        return {"type": "header", "parameters": [parameter.to_meta() for parameter in self.parameters]}
-
-
-class BodyComponent(Part):
-    """What a template's body is filled with: all by position, or all by name."""
-
-    type: Literal["body"]
-    parameters: list[BodyParameter] = Field(min_length=1, max_length=100)
-
-    @model_validator(mode="after")
-    def _is_of_one_kind(self) -> Self:
-        named = [parameter.parameter_name for parameter in self.parameters if parameter.parameter_name]
-        if named and len(named) < len(self.parameters):
-            raise _broken("parameter_name", "Name every parameter of the body, or none.")
-        if len(set(named)) < len(named):
-            raise _broken("unique", "Two parameters of the body have the same name.")
-        return self
-
-
-ButtonIndex = Annotated[
-    str,
-    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    StringConstraints(pattern=r"^[0-9]$"),
-]
-
-
-class PayloadParameter(Part):
-    """What a quick reply answers with."""
-
-    type: Literal["payload"]
-    payload: Annotated[str, words(256)]
-
-
-class UrlSuffixParameter(Part):
-    """What is put behind a button's address, or the code of an authentication template."""
-
-    type: Literal["text"]
-    text: Annotated[str, words(2000)]
-
-
-class CouponParameter(Part):
-    """The code that a button copies."""
-
-    type: Literal["coupon_code"]
-    coupon_code: Annotated[str, words(15)]
-
-
-class ActionParameter(Part):
-    """What a flow or a catalog begins with."""
-
-    type: Literal["action"]
-    action: dict[str, Any]
-
-
-ButtonParameter = Annotated[
-    PayloadParameter | UrlSuffixParameter | CouponParameter | ActionParameter, Field(discriminator="type")
-]
-
-
-class ButtonComponent(Part):
-    """What one of a template's buttons is filled with."""
-
-    type: Literal["button"]
-    sub_type: Literal["quick_reply", "url", "copy_code", "flow", "catalog", "mpm", "voice_call"]
-    index: ButtonIndex
-    parameters: list[ButtonParameter] = Field(min_length=1, max_length=10)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        fitting = {
-            "quick_reply": "payload",
-            "voice_call": "payload",
-            "url": "text",
-            "copy_code": "coupon_code",
-        }
-        if any(parameter.type != fitting.get(self.sub_type, "action") for parameter in self.parameters):
-            raise _broken("parameter_type", "This button takes another type of parameter.")
-        return self
-
-
-class OfferExpiry(Part):
-    """When an offer ends, in milliseconds since 1970."""
-
-    expiration_time_ms: int
-
-
-class OfferParameter(Part):
-    """How long an offer lasts."""
-
-    type: Literal["limited_time_offer"]
-    limited_time_offer: OfferExpiry
-
-
-class OfferComponent(Part):
-    """The countdown of a template."""
-
-    type: Literal["limited_time_offer"]
-    parameters: list[OfferParameter] = Field(min_length=1, max_length=1)
-
-
-class Card(Part):
-    """One card of a carousel."""
-
-    card_index: int = Field(ge=0, le=9)
-    components: list[
-        Annotated[HeaderComponent | BodyComponent | ButtonComponent, Field(discriminator="type")]
-    ] = Field(min_length=1)
-
-    def to_meta(self) -> dict[str, Any]:
-        """Let each component write itself."""
-        return {"card_index": self.card_index, "components": [part.to_meta() for part in self.components]}
-
-
-class CarouselComponent(Part):
-    """The cards of a template."""
-
-    type: Literal["carousel"]
-    cards: list[Card] = Field(min_length=2, max_length=10)
-
-    def to_meta(self) -> dict[str, Any]:
-        """Let each card write itself."""
-        return {"type": "carousel", "cards": [card.to_meta() for card in self.cards]}
-
-
-class Language(Part):
-    """A template's language."""
-
-    code: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Za-z]{2,4})?$")]
-    # The only policy that Meta has left; its schema asks for it.
-    policy: Literal["deterministic"] = "deterministic"
-
-
-class Template(Part):
-    """An approved template and what it is filled with."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}$")]
-    language: Annotated[
-        Language, BeforeValidator(lambda value: {"code": value} if isinstance(value, str) else value)
-    ]
-    components: (
-        list[
-            Annotated[
-                HeaderComponent | BodyComponent | ButtonComponent | OfferComponent | CarouselComponent,
-                Field(discriminator="type"),
-            ]
-        ]
-        | None
-    ) = Field(default=None, max_length=20)
-
-    def to_meta(self) -> dict[str, Any]:
-        """Let each component write itself."""
-        shown: dict[str, Any] = {"name": self.name, "language": self.language.to_meta()}
-        if self.components:
-            shown["components"] = [component.to_meta() for component in self.components]
-        return shown
 
 
 class Context(Part):
@@ -769,9 +212,9 @@ class Outgoing(Part):
     @model_validator(mode="after")
     def _has_one_addressee(self) -> Self:
         if sum(way is not None for way in (self.chat_id, self.to, self.recipient)) != 1:
-            raise _broken("one_addressee", "Give exactly one of chat_id, to and recipient.")
+            raise broken("one_addressee", "Give exactly one of chat_id, to and recipient.")
         if self.reply_to is not None and self.context is not None:
-            raise _broken("one_reply", "Give either reply_to or context.message_id.")
+            raise broken("one_reply", "Give either reply_to or context.message_id.")
         return self
 
     @property
@@ -868,34 +311,6 @@ class LocationMessage(Outgoing):
         return self.location.name or self.location.address
 
 
-class ContactsMessage(Outgoing):
-    """People."""
-
-    kind: ClassVar[str] = "contacts"
-    type: Literal["contacts"]
-    contacts: list[ContactCard] = Field(min_length=1, max_length=5)
-
-    def to_content(self) -> dict[str, Any]:
-        """Let each card write itself."""
-        return {"contacts": [card.to_meta() for card in self.contacts]}
-
-    def preview(self) -> str | None:
-        """Show the names."""
-        return ", ".join(card.name.formatted_name for card in self.contacts)
-
-
-class InteractiveMessage(Outgoing):
-    """A question with buttons, a list, a link, a flow."""
-
-    kind: ClassVar[str] = "interactive"
-    type: Literal["interactive"]
-    interactive: Interactive
-
-    def preview(self) -> str | None:
-        """Show the words."""
-        return self.interactive.body.text
-
-
 class ReactionMessage(Outgoing):
     """An emoji on another message."""
 
@@ -906,7 +321,7 @@ class ReactionMessage(Outgoing):
     @model_validator(mode="after")
     def _is_no_reply(self) -> Self:
         if self.reply_to is not None or self.context is not None:
-            raise _broken("no_reply", "A reaction cannot be a reply.")
+            raise broken("no_reply", "A reaction cannot be a reply.")
         return self
 
     def preview(self) -> str | None:
@@ -922,34 +337,57 @@ class ReactionMessage(Outgoing):
         }
 
 
-class TemplateMessage(Outgoing):
-    """An approved template: the only type that may go out after the window has closed."""
+class Types(Mapping[str, type[Outgoing]]):
+    """The model of each type. Those with many parts have a module of their own, loaded when they are used."""
 
-    kind: ClassVar[str] = "template"
-    type: Literal["template"]
-    template: Template
+    _simple: Mapping[str, type[Outgoing]] = {
+        model.kind: model
+        for model in (
+            TextMessage,
+            ImageMessage,
+            VideoMessage,
+            AudioMessage,
+            DocumentMessage,
+            StickerMessage,
+            LocationMessage,
+            ReactionMessage,
+        )
+    }
+    _names = (
+        "text", "image", "video", "audio", "document", "sticker", "location", "contacts", "interactive",
+        "reaction", "template",
+    )  # fmt: skip
 
-    def preview(self) -> str | None:
-        """Show the template's name: its words are Meta's to keep."""
-        return self.template.name
+    def __getitem__(self, kind: str) -> type[Outgoing]:
+        """Load the model."""
+        if kind == "contacts":
+            from shared.contact_messages import ContactsMessage
+
+            return ContactsMessage
+        if kind == "interactive":
+            from shared.interactive_messages import InteractiveMessage
+
+            return InteractiveMessage
+        if kind == "template":
+            from shared.template_messages import TemplateMessage
+
+            return TemplateMessage
+        return self._simple[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the types, the usual one first."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Count the types."""
+        return len(self._names)
+
+    def __contains__(self, kind: object) -> bool:
+        """Tell whether there is such a type, without loading it."""
+        return kind in self._names
 
 
-TYPES: dict[str, type[Outgoing]] = {
-    model.kind: model
-    for model in (
-        TextMessage,
-        ImageMessage,
-        VideoMessage,
-        AudioMessage,
-        DocumentMessage,
-        StickerMessage,
-        LocationMessage,
-        ContactsMessage,
-        InteractiveMessage,
-        ReactionMessage,
-        TemplateMessage,
-    )
-}
+TYPES = Types()
 
 
 class UnreadablePhoneNumber(ValueError):

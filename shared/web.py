@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
-from shared import log, metrics
+from shared import collector, log, metrics
 from shared.errors import (
     AppError,
     InvalidBody,
@@ -158,6 +158,7 @@ class App:
             request_id = _request_id(scope)
             with log.context(function=self.name, request_id=request_id):
                 await self._answer(scope, receive, _Answer(scope, send, request_id, self.allowed_origins))
+            collector.settle()
         else:
             await send({"type": "websocket.close", "code": 1000})
 

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from starlette.responses import JSONResponse, Response
 
-from functions.meta_api.models import Body
+from functions.meta_api.models import Body, View
 from shared.bots import LONGEST_KEYWORD, MOST_KEYWORDS, MOST_RULES, read_hours, read_message
 from shared.callers import find_caller
 from shared.errors import InvalidBody
@@ -53,7 +53,7 @@ Moment = Annotated[datetime, BeforeValidator(_read_moment)]
 class Rule(BaseModel):
     """What the bot says, and when."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     kind: Literal["hand_over", "keyword", "out_of_hours", "welcome"]
     keywords: list[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_KEYWORD)]] = Field(
@@ -86,7 +86,7 @@ class BotBody(Body):
     rules: list[Rule] = Field(default=[], max_length=MOST_RULES)
 
 
-class BotAnswer(BaseModel):
+class BotAnswer(View):
     """A bot as it is."""
 
     is_on: bool
@@ -101,7 +101,7 @@ class BotAnswer(BaseModel):
     rules: list[Rule]
 
 
-class SecretAnswer(BaseModel):
+class SecretAnswer(View):
     """A signing secret; nobody can read it later."""
 
     secret: str

@@ -14,11 +14,11 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 from starlette.responses import JSONResponse, Response
 
 from functions.meta_api.bots import ROTATION, Moment, SecretAnswer, check_address
-from functions.meta_api.models import Body
+from functions.meta_api.models import Body, View
 from shared.callers import find_caller
 from shared.errors import Conflict, NotFound
 from shared.outbound_events import new_secret
@@ -53,7 +53,7 @@ class ReplayBody(Body):
     since: AwareDatetime
 
 
-class EndpointView(BaseModel):
+class EndpointView(View):
     """An endpoint as it is."""
 
     id: str
@@ -68,20 +68,20 @@ class EndpointView(BaseModel):
     created_at: Moment
 
 
-class EndpointsAnswer(BaseModel):
+class EndpointsAnswer(View):
     """All endpoints of an organization."""
 
     endpoints: list[EndpointView]
 
 
-class NewEndpointAnswer(BaseModel):
+class NewEndpointAnswer(View):
     """An endpoint and its secret, which nobody can read later."""
 
     endpoint: EndpointView
     secret: str
 
 
-class ReplayAnswer(BaseModel):
+class ReplayAnswer(View):
     """How many events are told once more."""
 
     events: int

@@ -14,29 +14,20 @@ GET  /diagnostics            the doctor: each link of the chain, and what to do 
 
 Members may look, owners may change. Every call goes to Meta with the organization's own token; when Meta says
 that it is dead, the connection becomes `error` and what customers write goes on arriving.
+
+Each route loads what it works with by itself: a cold start pays for one of them, not for all.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mangum import Mangum
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from functions.meta_api import bots, event_endpoints, number, profile, subscription, sync, templates
-from functions.meta_api.media import serve_media
-from functions.meta_api.models import (
-    ProfileBody,
-    RegisterBody,
-    SubscriptionBody,
-    TemplateBody,
-    TokenAnswer,
-)
-from shared.access import need_access, watching
 from shared.callers import find_caller
-from shared.token_refresh import refresh_token
 from shared.web import create_app, language_of, read_json, read_optional_json, resources
 
 if TYPE_CHECKING:
@@ -53,6 +44,9 @@ NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCR
 
 async def show_number(request: Request) -> Response:
     """Read the number at Meta and keep what it tells."""
+    from functions.meta_api import number
+    from shared.access import need_access, watching
+
     tools = resources(request)
     access = await need_access(tools, await find_caller(request))
     async with watching(tools, access.integration_id):
@@ -61,6 +55,10 @@ async def show_number(request: Request) -> Response:
 
 async def register(request: Request) -> Response:
     """Register the number with its PIN, or with a new one."""
+    from functions.meta_api import number
+    from functions.meta_api.models import RegisterBody
+    from shared.access import need_access, watching
+
     body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
@@ -70,6 +68,10 @@ async def register(request: Request) -> Response:
 
 async def deregister(request: Request) -> Response:
     """Take the number off the Cloud API; it stays in its account."""
+    from functions.meta_api import number
+    from functions.meta_api.models import RegisterBody
+    from shared.access import need_access, watching
+
     body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
@@ -79,6 +81,9 @@ async def deregister(request: Request) -> Response:
 
 async def show_profile(request: Request) -> Response:
     """Read the business profile."""
+    from functions.meta_api import profile
+    from shared.access import need_access, watching
+
     tools = resources(request)
     access = await need_access(tools, await find_caller(request))
     async with watching(tools, access.integration_id):
@@ -87,6 +92,10 @@ async def show_profile(request: Request) -> Response:
 
 async def change_profile(request: Request) -> Response:
     """Change what is given of the business profile."""
+    from functions.meta_api import profile
+    from functions.meta_api.models import ProfileBody
+    from shared.access import need_access, watching
+
     body = await read_json(request, ProfileBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
@@ -96,6 +105,9 @@ async def change_profile(request: Request) -> Response:
 
 async def list_templates(request: Request) -> Response:
     """List one page of templates."""
+    from functions.meta_api import templates
+    from shared.access import need_access, watching
+
     tools = resources(request)
     access = await need_access(tools, await find_caller(request))
     async with watching(tools, access.integration_id):
@@ -104,6 +116,10 @@ async def list_templates(request: Request) -> Response:
 
 async def create_template(request: Request) -> Response:
     """Give a template to Meta for review."""
+    from functions.meta_api import templates
+    from functions.meta_api.models import TemplateBody
+    from shared.access import need_access, watching
+
     body = await read_json(request, TemplateBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
@@ -113,6 +129,9 @@ async def create_template(request: Request) -> Response:
 
 async def delete_template(request: Request) -> Response:
     """Delete a template in all its languages, or in the one whose id is given."""
+    from functions.meta_api import templates
+    from shared.access import need_access, watching
+
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, needs_owner=True))
     async with watching(tools, access.integration_id):
@@ -122,6 +141,9 @@ async def delete_template(request: Request) -> Response:
 
 async def show_subscription(request: Request) -> Response:
     """Tell whether and where Meta delivers."""
+    from functions.meta_api import subscription
+    from shared.access import need_access, watching
+
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, needs_owner=True))
     async with watching(tools, access.integration_id):
@@ -130,6 +152,10 @@ async def show_subscription(request: Request) -> Response:
 
 async def change_subscription(request: Request) -> Response:
     """Subscribe the app again, with or without a callback of its own."""
+    from functions.meta_api import subscription
+    from functions.meta_api.models import SubscriptionBody
+    from shared.access import need_access, watching
+
     body = await read_optional_json(request, SubscriptionBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
@@ -139,6 +165,10 @@ async def change_subscription(request: Request) -> Response:
 
 async def synchronise(request: Request) -> Response:
     """Read everything anew."""
+    from functions.meta_api import sync
+    from functions.meta_api.models import RegisterBody
+    from shared.access import need_access, watching
+
     body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
@@ -148,6 +178,10 @@ async def synchronise(request: Request) -> Response:
 
 async def renew_token(request: Request) -> Response:
     """Renew the token now."""
+    from functions.meta_api.models import RegisterBody, TokenAnswer
+    from shared.access import need_access, watching
+    from shared.token_refresh import refresh_token
+
     body = await read_optional_json(request, RegisterBody)
     tools = resources(request)
     access = await need_access(tools, await find_caller(request, body.organization, needs_owner=True))
@@ -157,13 +191,37 @@ async def renew_token(request: Request) -> Response:
 
 async def show_diagnostics(request: Request) -> Response:
     """Examine the whole chain of this organization's connection."""
-    tools = resources(request)
-    # Loaded here: no other call needs it.
+    from datetime import UTC, datetime
+
     from shared.probes import diagnose
 
+    tools = resources(request)
     caller = await find_caller(request, needs_owner=True)
     report = await diagnose(tools, caller.organization_id, caller.integration, now=datetime.now(UTC))
     return JSONResponse(report.to_json(language_of(request)))
+
+
+async def serve_media(request: Request) -> Response:
+    """Answer with an attachment's bytes, or where they can be had."""
+    from functions.meta_api import media
+
+    return await media.serve_media(request)
+
+
+async def on_bot(name: str, request: Request) -> Response:
+    """Answer with the function of that name."""
+    from functions.meta_api import bots
+
+    answer: Response = await getattr(bots, name)(request)
+    return answer
+
+
+async def on_event_endpoints(name: str, request: Request) -> Response:
+    """Answer with the function of that name."""
+    from functions.meta_api import event_endpoints
+
+    answer: Response = await getattr(event_endpoints, name)(request)
+    return answer
 
 
 def _answer(view: BaseModel, *, status: int = 200) -> Response:
@@ -188,14 +246,24 @@ def create(
         Route("/sync", synchronise, methods=["POST"]),
         Route("/token/refresh", renew_token, methods=["POST"]),
         Route("/media/{message_id}", serve_media, methods=["GET"]),
-        Route("/bot", bots.show_bot, methods=["GET"]),
-        Route("/bot", bots.change_bot, methods=["POST"]),
-        Route("/bot/secret", bots.make_secret, methods=["POST"]),
-        Route("/event-endpoints", event_endpoints.list_endpoints, methods=["GET"]),
-        Route("/event-endpoints", event_endpoints.add_endpoint, methods=["POST"]),
-        Route("/event-endpoints/{endpoint_id}", event_endpoints.remove_endpoint, methods=["DELETE"]),
-        Route("/event-endpoints/{endpoint_id}/secret", event_endpoints.renew_secret, methods=["POST"]),
-        Route("/event-endpoints/{endpoint_id}/replay", event_endpoints.replay, methods=["POST"]),
+        *(
+            Route(path, partial(on_bot, name), methods=[method])
+            for method, path, name in (
+                ("GET", "/bot", "show_bot"),
+                ("POST", "/bot", "change_bot"),
+                ("POST", "/bot/secret", "make_secret"),
+            )
+        ),
+        *(
+            Route(f"/event-endpoints{path}", partial(on_event_endpoints, name), methods=[method])
+            for method, path, name in (
+                ("GET", "", "list_endpoints"),
+                ("POST", "", "add_endpoint"),
+                ("DELETE", "/{endpoint_id}", "remove_endpoint"),
+                ("POST", "/{endpoint_id}/secret", "renew_secret"),
+                ("POST", "/{endpoint_id}/replay", "replay"),
+            )
+        ),
         Route("/diagnostics", show_diagnostics, methods=["GET"]),
     ]
     return create_app("whatsapp-meta-api", routes, need=NEED, environ=environ, transport=transport)

@@ -11,7 +11,8 @@ POST /disconnect    removes the subscription and the credentials, keeps the chat
 POST /reconnect     goes on where it was, as far as what is stored and proven still holds
 
 The caller is a person in a browser who may be no technician, may press twice, and may close the window
-half-way. Whether they may do it is asked of the database with their own token, before anything else.
+half-way. Whether they may do it is asked of the database with their own token, before anything else. Each
+route loads what it works with by itself: a cold start pays for one of them, not for all.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/embedded-signup/overview
 """
 
@@ -23,17 +24,6 @@ from mangum import Mangum
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from functions.oauth import codes, credentials, departure, returning, signup
-from functions.oauth.models import (
-    CredentialsBody,
-    DisconnectBody,
-    ExchangeBody,
-    ReconnectBody,
-    RequestCodeBody,
-    StartBody,
-    VerifyCodeBody,
-)
-from functions.oauth.views import answer_connection, answer_verification, own_url
 from shared.callers import find_caller
 from shared.errors import InvalidQuery
 from shared.web import bearer_token, create_app, language_of, read_json, read_optional_json, resources
@@ -51,6 +41,10 @@ NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCR
 
 async def start(request: Request) -> Response:
     """Give the page a state, and what it needs to open Meta's dialog."""
+    from functions.oauth import signup
+    from functions.oauth.models import StartBody
+    from functions.oauth.views import own_url
+
     body = await read_optional_json(request, StartBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     answer = await signup.start(resources(request), caller, body, own_url(request, "/callback"))
@@ -59,12 +53,18 @@ async def start(request: Request) -> Response:
 
 async def receive_callback(request: Request) -> Response:
     """Exchange the code and send the browser on to the dashboard, and nowhere else."""
+    from functions.oauth import signup
+
     location = await signup.receive_callback(resources(request), request.query_params)
     return RedirectResponse(location, status_code=303, headers={"Referrer-Policy": "no-referrer"})
 
 
 async def exchange(request: Request) -> Response:
     """Finish the dialog as the user who began it."""
+    from functions.oauth import signup
+    from functions.oauth.models import ExchangeBody
+    from functions.oauth.views import answer_connection
+
     token = bearer_token(request)
     body = await read_json(request, ExchangeBody)
     caller = await signup.exchange(resources(request), token, body, language_of(request))
@@ -73,6 +73,10 @@ async def exchange(request: Request) -> Response:
 
 async def request_code(request: Request) -> Response:
     """Add the number to the platform's account and have a code sent to it."""
+    from functions.oauth import codes
+    from functions.oauth.models import RequestCodeBody
+    from functions.oauth.views import answer_verification
+
     body = await read_json(request, RequestCodeBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     verification = await codes.request_code(resources(request), caller, body, language_of(request))
@@ -81,6 +85,10 @@ async def request_code(request: Request) -> Response:
 
 async def verify_code(request: Request) -> Response:
     """Try the code and connect the number."""
+    from functions.oauth import codes
+    from functions.oauth.models import VerifyCodeBody
+    from functions.oauth.views import answer_connection
+
     body = await read_json(request, VerifyCodeBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     await codes.verify_code(resources(request), caller, body)
@@ -89,6 +97,10 @@ async def verify_code(request: Request) -> Response:
 
 async def connect_with_credentials(request: Request) -> Response:
     """Check everything with Meta, then store it, then subscribe."""
+    from functions.oauth import credentials
+    from functions.oauth.models import CredentialsBody
+    from functions.oauth.views import answer_connection
+
     body = await read_json(request, CredentialsBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     await credentials.connect(resources(request), caller, body, language_of(request))
@@ -97,6 +109,8 @@ async def connect_with_credentials(request: Request) -> Response:
 
 async def show_status(request: Request) -> Response:
     """Show the connection to a member; what it takes to set up an own app, to an owner."""
+    from functions.oauth.views import answer_connection
+
     reveal = request.query_params.get("reveal")
     if reveal not in (None, "pin"):
         raise InvalidQuery(
@@ -107,6 +121,9 @@ async def show_status(request: Request) -> Response:
 
 async def disconnect(request: Request) -> Response:
     """Let the number go; done even where Meta does not answer any more."""
+    from functions.oauth import departure
+    from functions.oauth.models import DisconnectBody
+
     body = await read_optional_json(request, DisconnectBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     left = await departure.leave(resources(request), caller, deregister=body.deregister)
@@ -115,6 +132,10 @@ async def disconnect(request: Request) -> Response:
 
 async def reconnect(request: Request) -> Response:
     """Connect the same number again."""
+    from functions.oauth import returning
+    from functions.oauth.models import ReconnectBody
+    from functions.oauth.views import answer_connection
+
     body = await read_optional_json(request, ReconnectBody)
     caller = await find_caller(request, body.organization, needs_owner=True)
     await returning.reconnect(resources(request), caller, pin=body.pin)

@@ -16,7 +16,6 @@ from functions.oauth.models import (
 from shared import log
 from shared.callers import find_caller
 from shared.connecting import webhook_url
-from shared.crypto import CannotDecrypt
 from shared.errors import IntegrationNotFound
 from shared.web import resources
 
@@ -93,6 +92,8 @@ def _show_token(row: dict[str, Any]) -> TokenView | None:
 
 async def _reveal(tools: Resources, caller: Caller, column: str) -> str | None:
     """Read a secret for its owner; the database writes down that it was shown."""
+    from shared.crypto import CannotDecrypt
+
     row_id = str((caller.integration or {})["id"])
     text = await tools.database.as_service().rpc(
         "reveal_secret", {"integration": row_id, "by_user": caller.user_id, "secret_column": column}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from shared.errors import AppError, MetaRefused, MetaUnavailable, WindowClosed, find_by_code
-from shared.graph import GraphError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +32,8 @@ def refusal_of(message: Mapping[str, Any], fbtrace_id: str = "") -> AppError:
     if code is None:
         # Meta was never called: what stood in the way is ours, and told by its own code.
         return (find_by_code(message["error_message"]) or MetaUnavailable)()
+    from shared.graph import GraphError
+
     error = GraphError(code=code, subcode=message["error_subcode"], http_status=400, fbtrace_id=fbtrace_id)
     refusal = error.to_refusal()
     if isinstance(refusal, MetaRefused):

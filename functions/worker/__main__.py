@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from functions.worker.handler import NEED
 from functions.worker.shift import Shift
-from shared import log
+from shared import collector, log
 from shared.web import Resources
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ async def work(
         loop.add_signal_handler(number, shift.stop)
     with log.context(function="whatsapp-worker"):
         log.info("worker.started")
+        collector.settle()
         try:
             report = await shift.run()
         finally:

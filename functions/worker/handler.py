@@ -25,7 +25,7 @@ from starlette.routing import Route
 from functions.worker.measures import CONTENT_TYPE, to_exposition
 from functions.worker.queued_deliveries import have_waited, is_from_queue, store_records
 from functions.worker.shift import Shift
-from shared import log
+from shared import collector, log
 from shared.errors import InvalidToken
 from shared.web import Resources, bearer_token, create_app, resources
 
@@ -105,7 +105,9 @@ class LambdaHandler:
         seconds = max(1.0, context.get_remaining_time_in_millis() / 1000 - ENDING_SECONDS)
         request_id = getattr(context, "aws_request_id", None)
         with log.context(function="whatsapp-worker", request_id=request_id):
-            return asyncio.run(self._answer(event, seconds))
+            answer = asyncio.run(self._answer(event, seconds))
+        collector.settle()
+        return answer
 
     async def _answer(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         # Connections belong to this invocation's event loop.

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from typing import TYPE_CHECKING
 
+import certifi
 import httpx
 
-from shared.connections import Lanes, open_client, open_transport, tls_context
+from shared.connections import ROOTS_FOLDER, Lanes, open_client, open_transport, tls_context
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -80,3 +84,21 @@ async def test_the_http_library_logs_no_address(caplog: pytest.LogCaptureFixture
         await client.get("https://graph.test/debug_token?input_token=EAAGsecret")
 
     assert "EAAGsecret" not in caplog.text
+
+
+def test_roots_that_the_build_laid_out_are_read_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ROOTS_FOLDER).mkdir()
+    monkeypatch.setattr(certifi, "__file__", str(tmp_path / "__init__.py"))
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+    from_folder = tls_context.__wrapped__()
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    from_bundle = tls_context.__wrapped__()
+
+    assert from_folder.cert_store_stats()["x509_ca"] == 0
+    assert from_bundle.cert_store_stats()["x509_ca"] > 50
+    assert from_folder.verify_mode is from_bundle.verify_mode is ssl.CERT_REQUIRED
+    assert from_folder.check_hostname

@@ -11,6 +11,7 @@ alter table public.jobs
 
 drop index public.jobs_ready_idx;
 create index jobs_turn_idx on public.jobs (tenant, run_at, id) where state = 'ready';
+create index jobs_due_idx on public.jobs (run_at) where state = 'ready';
 create index jobs_running_idx on public.jobs (tenant) where state = 'running';
 create index jobs_line_idx on public.jobs (line, id) where line is not null and state in ('ready', 'running');
 create index jobs_ended_idx on public.jobs (finished_at) where state in ('done', 'dead');
@@ -68,29 +69,54 @@ begin
 end
 $$;
 
--- When the next job that waits is due; an index probe for each organization, however much waits.
+-- When the next job that waits is due; one index probe, however much waits.
 create function private.next_job_at(known_kinds text[]) returns timestamptz
 language sql stable
 set search_path = ''
 as $$
-    with recursive tenants as (
-        (select j.tenant from public.jobs as j where j.state = 'ready' order by j.tenant limit 1)
-        union all
-        select (
-            select j.tenant from public.jobs as j
-            where j.state = 'ready' and j.tenant > t.tenant
-            order by j.tenant limit 1
+    select j.run_at from public.jobs as j
+    where j.state = 'ready' and j.kind = any (known_kinds)
+    order by j.run_at
+    limit 1
+$$;
+
+-- The organizations that have a job due. Where not much is due, it is looked through; else the organizations are gone
+-- through, an index probe for each that has anything waiting: those with a job of next month, mostly.
+create function private.due_tenants(most integer default 500) returns uuid[]
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+    found uuid[];
+begin
+    found := array(
+        select j.tenant from public.jobs as j
+        where j.state = 'ready' and j.run_at <= clock_timestamp()
+        order by j.run_at
+        limit most
+    );
+    if cardinality(found) < most then
+        return array(select distinct f.tenant from unnest(found) as f (tenant));
+    end if;
+    return array(
+        with recursive tenants as (
+            (select j.tenant from public.jobs as j where j.state = 'ready' order by j.tenant limit 1)
+            union all
+            select (
+                select j.tenant from public.jobs as j
+                where j.state = 'ready' and j.tenant > t.tenant
+                order by j.tenant limit 1
+            )
+            from tenants as t
+            where t.tenant is not null
         )
-        from tenants as t
-        where t.tenant is not null
-    )
-    select min(first.run_at)
-    from tenants as t
-    cross join lateral (
-        select j.run_at from public.jobs as j
-        where j.state = 'ready' and j.tenant = t.tenant and j.kind = any (known_kinds)
-        order by j.run_at, j.id limit 1
-    ) as first
+        select t.tenant from tenants as t
+        where exists (
+            select from public.jobs as j
+            where j.state = 'ready' and j.tenant = t.tenant and j.run_at <= clock_timestamp()
+        )
+    );
+end
 $$;
 
 -- Claims up to `wanted` due jobs of kinds that the worker knows, in turn by organization: first one of each, then
@@ -107,24 +133,11 @@ declare
 begin
     perform private.plan_jobs();
     perform private.heal_jobs();
-    with recursive tenants as (
-        -- The organizations that have something waiting, one index probe each.
-        (select j.tenant from public.jobs as j where j.state = 'ready' order by j.tenant limit 1)
-        union all
-        select (
-            select j.tenant from public.jobs as j
-            where j.state = 'ready' and j.tenant > t.tenant
-            order by j.tenant limit 1
-        )
-        from tenants as t
-        where t.tenant is not null
-    ),
-    room as (
+    with room as (
         select t.tenant, least(wanted, most_per_organization - (
             select count(*) from public.jobs as r where r.state = 'running' and r.tenant = t.tenant
         )) as jobs
-        from tenants as t
-        where t.tenant is not null
+        from unnest(private.due_tenants()) as t (tenant)
     ),
     due as (
         select mine.id, row_number() over (partition by r.tenant order by mine.run_at, mine.id) as turn

@@ -112,16 +112,16 @@ def entries_of(test: str | None = None, *, every: bool = False) -> list[str]:
 
 
 def is_anything_due(database: Connection) -> bool:
-    """Tell whether a worker would find something to do within a second, or is at it."""
+    """Tell whether a worker would find something to do, or is at it."""
     found = database.execute(
         """
         select
             exists (select from jobs where state = 'running')
-            or coalesce(private.next_job_at(%(kinds)s) <= clock_timestamp() + interval '1 second', false)
+            or coalesce(private.next_job_at(%(kinds)s) <= clock_timestamp(), false)
             or exists (select from job_schedules where next_at <= clock_timestamp())
             or exists (
                 select from send_queue
-                where lease_until is not null or run_at <= clock_timestamp() + interval '1 second'
+                where lease_until is not null or run_at <= clock_timestamp()
             )
         """,
         {"kinds": sorted(shift.JOBS)},

@@ -247,7 +247,7 @@ def _measure_all(scale: Scale, sizes: Sequence[Size], tell: Callable[[str], None
                     times.setdefault((name, size.messages), []).append(taken)
     for name, count, share in ((ONE, 1, 1.0), (HUNDRED, 100, 0.3)):
         tell(f"growth: {name}")
-        for turn in range(int(scale.rounds * share) + 10):
+        for turn in range(max(1, int(scale.rounds * share)) + 10):
             for size in sizes:
                 taken = size.deliver(count)
                 if turn >= 10:  # noqa: PLR2004 # as above

@@ -237,8 +237,12 @@ as $$
         select u.nr
         from unnest(people) with ordinality as u (organization_id, aliases, nr)
         cross join lateral unnest(u.aliases) as named (alias)
-        left join public.contact_aliases as a
-            on a.organization_id = u.organization_id and a.alias = named.alias
+        -- One by one through the key: a join might read every alias of everybody.
+        left join lateral (
+            select k.contact_id from public.contact_aliases as k
+            where k.organization_id = u.organization_id and k.alias = named.alias
+            limit 1
+        ) as a on true
         group by u.nr
         having count(a.contact_id) < count(*) or count(distinct a.contact_id) > 1
     ) as unsettled on unsettled.nr = p.nr

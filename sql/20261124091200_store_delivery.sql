@@ -84,8 +84,12 @@ begin
                 null, i.wamid, i.item
             )::private.delivery_item
             from unnest(items) as i
-            left join public.contact_aliases as a
-                on a.organization_id = i.organization_id and a.alias = i.aliases[1]
+            -- One by one through the key: a join might read every alias of everybody.
+            left join lateral (
+                select k.contact_id from public.contact_aliases as k
+                where k.organization_id = i.organization_id and k.alias = i.aliases[1]
+                limit 1
+            ) as a on true
             order by i.nr
         );
         contact_ids := array(select distinct i.contact_id from unnest(items) as i where i.contact_id is not null);

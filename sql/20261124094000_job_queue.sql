@@ -69,13 +69,21 @@ begin
 end
 $$;
 
--- When the next job that waits is due; one index probe, however much waits.
+-- When the next job that waits can be done; an index probe, and one for each that is due behind another of its line:
+-- whoever works without patience must not wait for those.
 create function private.next_job_at(known_kinds text[]) returns timestamptz
 language sql stable
 set search_path = ''
 as $$
     select j.run_at from public.jobs as j
     where j.state = 'ready' and j.kind = any (known_kinds)
+        and (
+            j.line is null
+            or not exists (
+                select from public.jobs as before
+                where before.line = j.line and before.id < j.id and before.state in ('ready', 'running')
+            )
+        )
     order by j.run_at
     limit 1
 $$;

@@ -144,6 +144,17 @@ def test_jobs_of_one_line_run_one_after_the_other_in_the_order_of_their_birth(da
     assert [job["id"] for job in after] == [line[1]]
 
 
+def test_what_waits_behind_another_keeps_nobody_awake(database: Connection) -> None:
+    """A worker without patience ends, though the second of a line is due: its first is not."""
+    first, _ = add(database, line="a"), add(database, line="a")
+    database.execute("update jobs set run_at = now() + interval '1 minute' where id = %s", (first[0],))
+
+    (answer,) = database.execute("select claim_jobs(10, array['test_kind'])").fetchone() or ({},)
+
+    assert answer["jobs"] == []
+    assert 50 < answer["next_seconds"] <= 60
+
+
 def test_organizations_take_turns(database: Connection) -> None:
     many, few, one = (make_tenant(database).organization_id for _ in range(3))
     add(database, many, count=500)

@@ -51,8 +51,8 @@ def postgres_service(postgres: Postgres, url: str) -> Service:
     )
 
 
-def supabase_service(settings: Settings, storage: Path) -> Service:
-    """PostgREST, GoTrue and Storage in one process."""
+def supabase_service(settings: Settings, storage: Path, mail: Path) -> Service:
+    """PostgREST, GoTrue and Storage in one process; its mails are files in a folder."""
     variables = settings.variables
     return Service(
         name="supabase",
@@ -65,6 +65,9 @@ def supabase_service(settings: Settings, storage: Path) -> Service:
             "SUPABASE_JWT_SECRET": settings.supabase_jwt_secret,
             "SUPABASE_PORT": str(settings.supabase_port),
             "SUPABASE_STORAGE_DIR": str(storage),
+            "SUPABASE_MAIL_DIR": str(mail),
+            "SUPABASE_URL": variables["SUPABASE_URL"],
+            "DASHBOARD_URL": variables["DASHBOARD_URL"],
         },
         is_healthy=lambda: _is_ok(
             f"http://{HOST}:{settings.supabase_port}/auth/v1/health",

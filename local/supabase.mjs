@@ -3,8 +3,13 @@
 //   node local/supabase.mjs --prepare    make the schemas that a Supabase project has (auth, storage …), then exit
 //   node local/supabase.mjs              serve on 127.0.0.1:$SUPABASE_PORT
 //
-// Reads DATABASE_URL, SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY, SUPABASE_JWT_SECRET, SUPABASE_STORAGE_DIR.
+// Reads DATABASE_URL, SUPABASE_PUBLISHABLE_KEY, SUPABASE_SECRET_KEY, SUPABASE_JWT_SECRET, SUPABASE_STORAGE_DIR, and,
+// to serve, SUPABASE_URL, SUPABASE_MAIL_DIR and DASHBOARD_URL.
 // A function that is created in the database after the start is unknown until the next start: migrate between both.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 import { serve } from "@hono/node-server";
 import { App, setExperimental } from "@supabase/lite";
@@ -75,6 +80,27 @@ const asPostgrest = (status, body) =>
 
 setExperimental("storage", true);
 
+// Mails go nowhere: each is a file. Lite leads every link back to `site_url`; hosted Supabase leads it to the
+// `redirect_to` of the request that asked for the mail, which is what the dashboard counts on.
+const redirects = new AsyncLocalStorage();
+const siteUrl = process.env.SUPABASE_URL ?? "http://127.0.0.1";
+let mailCount = 0;
+const mailbox = {
+  async send({ to, subject, text }) {
+    const goal = redirects.getStore() ?? `${env("DASHBOARD_URL")}/entrar/`;
+    const link = (whole) => {
+      const url = new URL(whole);
+      url.searchParams.set("redirect_to", goal);
+      return url.href;
+    };
+    const folder = env("SUPABASE_MAIL_DIR");
+    const name = `${String(++mailCount).padStart(4, "0")}.txt`;
+    mkdirSync(folder, { recursive: true });
+    const words = text.replace(/https?:\/\/\S+\/auth\/v1\/verify\S+/g, link);
+    writeFileSync(join(folder, name), `To: ${to}\nSubject: ${subject}\n\n${words}\n`, { mode: 0o600 });
+  },
+};
+
 const app = new App({
   connection,
   auth: {
@@ -82,10 +108,11 @@ const app = new App({
     jwt_secret: env("SUPABASE_JWT_SECRET"),
     publishable_key: env("SUPABASE_PUBLISHABLE_KEY"),
     secret_key: env("SUPABASE_SECRET_KEY"),
+    site_url: siteUrl,
   },
   storage: { enabled: true, file_size_limit: "100MiB" },
   studio: { enabled: false },
-  options: { server: { admin: false, disableStudio: true } },
+  options: { server: { admin: false, disableStudio: true }, drivers: { email: mailbox } },
 });
 app._storageAdapter = new FolderStorage(env("SUPABASE_STORAGE_DIR"));
 
@@ -164,12 +191,13 @@ if (process.argv.includes("--prepare")) {
     port: Number(env("SUPABASE_PORT")),
     hostname: "127.0.0.1",
     async fetch(request, { incoming }) {
-      const { pathname } = new URL(request.url);
+      const { pathname, searchParams } = new URL(request.url);
       // It tells the database's address, password included.
       if (pathname.startsWith("/_")) return new Response(null, { status: 404 });
       if (request.method === "OPTIONS") return preflight(request);
-      const answer = app
-        .fetch(request, { peerAddress: incoming.socket.remoteAddress ?? null })
+      const peerAddress = incoming.socket.remoteAddress ?? null;
+      const answer = redirects
+        .run(searchParams.get("redirect_to"), () => app.fetch(request, { peerAddress }))
         .then((given) => withOrigin(given));
       const isSigning = request.method === "POST" && pathname.startsWith("/storage/v1/object/sign/");
       return isSigning ? asHostedSigns(await answer) : answer;

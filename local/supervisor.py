@@ -108,7 +108,11 @@ class Supervisor:
             await self._run(services.postgres_service(postgres, variables["DATABASE_URL"]), began)
         elif variables["DATABASE_URL"]:
             self.tell("postgres   yours, by DATABASE_URL")
-        supabase = services.supabase_service(settings, run / "storage") if settings.starts_supabase else None
+        supabase = (
+            services.supabase_service(settings, run / "storage", run / "mail")
+            if settings.starts_supabase
+            else None
+        )
         if supabase:
             await self._prepare(supabase)
         if variables["DATABASE_URL"]:

@@ -93,7 +93,7 @@ def scratch(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         connection.execute(f"create database {name}".encode())
         url = stack.variables["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
         settings = Settings.from_environ({"DATABASE_URL": url})
-        service = supabase_service(settings, folder / "storage")
+        service = supabase_service(settings, folder / "storage", folder / "mail")
         for _ in range(2):  # what a start makes, the next finds
             subprocess.run([*service.command, "--prepare"], cwd=ROOT, env=service.environ, check=True)
         with psycopg.connect(url) as made:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from local.stack import Stack
     from tests.web.conftest import Person
 
 
@@ -37,7 +40,7 @@ def test_a_wrong_password_is_told_in_a_sentence(
 
     page.get_by_label("Correo electrónico").fill(new_person().user.email)
     page.get_by_label("Contraseña").fill("not-the-password")
-    page.get_by_role("button", name="Entrar").click()
+    page.get_by_role("button", name="Entrar", exact=True).click()
 
     expect(page.get_by_role("alert")).to_contain_text("El correo o la contraseña no son correctos.")
 
@@ -55,9 +58,73 @@ def test_signing_out_ends_the_session_and_returns_to_the_page_afterwards(
 
     page.get_by_label("Correo electrónico").fill(person.user.email)
     page.get_by_label("Contraseña").fill(person.password)
-    page.get_by_role("button", name="Entrar").click()
+    page.get_by_role("button", name="Entrar", exact=True).click()
 
     page.wait_for_url("**/configuracion/")
+
+
+def link_sent_to(stack: Stack, address: str) -> str:
+    """Return the link of the newest mail to somebody; the local stack writes its mails into a folder."""
+    mails = sorted((stack.folder / "run" / "mail").glob("*.txt"))
+    words = [text for mail in mails if f"To: {address}\n" in (text := mail.read_text("utf-8"))]
+    (link,) = re.findall(r"https?://\S+", words[-1])
+    return str(link)
+
+
+@pytest.fixture
+def _mailbox(stack: Stack) -> None:
+    if not (stack.folder / "run").is_dir():
+        pytest.skip("another Supabase sends real mails")
+
+
+@pytest.mark.usefixtures("_mailbox")
+def test_a_forgotten_password_is_replaced_by_the_link_in_a_mail(
+    visit: Callable[..., Page], new_person: Callable[[], Person], stack: Stack
+) -> None:
+    person = new_person()
+    page = visit(None, "/entrar/")
+    page.get_by_role("button", name="Olvidé mi contraseña").click()
+    page.get_by_label("Correo electrónico").fill(person.user.email)
+    page.get_by_role("button", name="Enviarme un enlace").click()
+    expect(page.get_by_role("status")).to_contain_text("Si esa cuenta existe, te enviamos un enlace.")
+
+    link = link_sent_to(stack, person.user.email)
+    page.goto(link)
+    expect(page.get_by_role("heading", name="Guardar contraseña")).to_be_visible()
+    password = secrets.token_urlsafe(12)
+    page.get_by_label("Contraseña nueva").fill(password)
+    page.get_by_role("button", name="Guardar contraseña").click()
+    page.wait_for_url("**/chats/**")
+    other = visit(None, "/entrar/")
+    other.get_by_label("Correo electrónico").fill(person.user.email)
+    other.get_by_label("Contraseña").fill(password)
+    other.get_by_role("button", name="Entrar", exact=True).click()
+    other.wait_for_url("**/chats/**")
+
+    other = visit(None, "/icon.svg")
+    other.goto(link)
+    expect(other.get_by_role("alert")).to_contain_text("El enlace venció o ya se usó. Pide otro.")
+
+
+@pytest.mark.usefixtures("_mailbox")
+def test_a_link_in_a_mail_signs_in_without_a_password_and_tells_nobody_who_has_an_account(
+    visit: Callable[..., Page], new_person: Callable[[], Person], stack: Stack
+) -> None:
+    person = new_person()
+    page = visit(None, "/configuracion/")
+    for address in (f"{secrets.token_hex(6)}@example.com", person.user.email):
+        page.wait_for_url("**/entrar/**")
+        page.get_by_role("button", name="Entrar con un enlace").click()
+        page.get_by_label("Correo electrónico").fill(address)
+        page.get_by_role("button", name="Enviarme un enlace").click()
+        expect(page.get_by_role("status")).to_contain_text("Si esa cuenta existe, te enviamos un enlace.")
+        page.reload()
+
+    page.goto(link_sent_to(stack, person.user.email))
+
+    # Where the person wanted to go; their first question there.
+    page.wait_for_url("**/configuracion/")
+    expect(page.get_by_label("Nombre de la empresa")).to_be_visible()
 
 
 def test_english_is_one_press_away_and_stays(visit: Callable[..., Page]) -> None:

@@ -13,6 +13,7 @@ export interface SupabaseClient {
     | "getSession"
     | "onAuthStateChange"
     | "signInWithPassword"
+    | "signInWithOtp"
     | "signUp"
     | "signOut"
     | "resetPasswordForEmail"

@@ -11,18 +11,22 @@ import { useText, type Catalogue } from "../../i18n";
 import { createSupabaseClient } from "../../supabase";
 import { Corner } from "./components/Corner";
 
-type Mode = "enter" | "create" | "forgot" | "renew";
+type Mode = "enter" | "create" | "forgot" | "link" | "renew";
 
 const SHORTEST_PASSWORD = 8;
 
 export default function SignInPage() {
   const words = useText();
+  // Read before there is a client, which takes it away from the address.
+  const [isRecovery] = useState(cameByRecovery);
   const [supabase] = useState(() => createSupabaseClient(readConfig()));
-  const [mode, setMode] = useState<Mode>("enter");
+  const [mode, setMode] = useState<Mode>(isRecovery ? "renew" : "enter");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [isBusy, setIsBusy] = useState(false);
-  const [problem, setProblem] = useState<{ readonly field?: "email" | "password"; readonly text: string } | null>(null);
+  const [problem, setProblem] = useState<{ readonly field?: "email" | "password"; readonly text: string } | null>(() =>
+    cameByDeadLink() ? { text: words.signIn.linkDead } : null,
+  );
   const [news, setNews] = useState<string | null>(null);
 
   useEffect(() => {
@@ -30,12 +34,11 @@ export default function SignInPage() {
   }, [words]);
   useEffect(() => {
     const { data } = supabase.auth.onAuthStateChange((event, session) => {
-      if (event === "PASSWORD_RECOVERY") setMode("renew");
-      else if (session && (event === "INITIAL_SESSION" || event === "SIGNED_IN") && !isRecovery())
+      if (session && (event === "INITIAL_SESSION" || event === "SIGNED_IN") && !isRecovery)
         location.replace(nextPath());
     });
     return () => data.subscription.unsubscribe();
-  }, [supabase]);
+  }, [supabase, isRecovery]);
 
   const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
@@ -56,6 +59,14 @@ export default function SignInPage() {
       } else if (mode === "forgot") {
         const { error } = await supabase.auth.resetPasswordForEmail(email, { redirectTo: here });
         if (error) throw error;
+        setNews(words.signIn.linkSent);
+      } else if (mode === "link") {
+        const { error } = await supabase.auth.signInWithOtp({
+          email,
+          options: { emailRedirectTo: here + location.search, shouldCreateUser: false },
+        });
+        // Who has an account here is nobody's business.
+        if (error && error.code !== "otp_disabled" && error.code !== "signup_disabled") throw error;
         setNews(words.signIn.linkSent);
       } else {
         const { error } = await supabase.auth.updateUser({ password });
@@ -78,8 +89,11 @@ export default function SignInPage() {
     enter: words.signIn.enter,
     create: words.signIn.create,
     forgot: words.signIn.sendLink,
+    link: words.signIn.sendLink,
     renew: words.signIn.setPassword,
   };
+  const titles = { ...labels, forgot: words.signIn.forgot, link: words.signIn.byLink };
+  const hasPassword = mode !== "forgot" && mode !== "link";
   return (
     <div className="sign-in">
       <aside>
@@ -98,7 +112,10 @@ export default function SignInPage() {
       <main>
         <Corner />
         <form className="form narrow" onSubmit={(event) => void submit(event)} noValidate>
-          <h1>{labels[mode]}</h1>
+          <h1>{titles[mode]}</h1>
+          {(mode === "forgot" || mode === "link") && (
+            <p className="muted">{mode === "forgot" ? words.signIn.forgotLead : words.signIn.byLinkLead}</p>
+          )}
           {mode !== "renew" && (
             <Field label={words.signIn.email} problem={problem?.field === "email" ? problem.text : null}>
               {(attributes) => (
@@ -112,7 +129,7 @@ export default function SignInPage() {
               )}
             </Field>
           )}
-          {mode !== "forgot" && (
+          {hasPassword && (
             <Field
               label={mode === "renew" ? words.signIn.newPassword : words.signIn.password}
               hint={mode === "enter" ? undefined : words.signIn.passwordHint}
@@ -133,9 +150,14 @@ export default function SignInPage() {
           {news && <Notice tone="good">{news}</Notice>}
           <SubmitButton isBusy={isBusy}>{labels[mode]}</SubmitButton>
           {mode === "enter" && (
-            <button type="button" className="button plain" onClick={change("forgot")}>
-              {words.signIn.forgot}
-            </button>
+            <div className="row center">
+              <button type="button" className="button plain" onClick={change("link")}>
+                {words.signIn.byLink}
+              </button>
+              <button type="button" className="button plain" onClick={change("forgot")}>
+                {words.signIn.forgot}
+              </button>
+            </div>
           )}
           <p className="switch">
             {mode === "enter" ? words.signIn.noAccount : words.signIn.haveAccount}{" "}
@@ -155,7 +177,8 @@ export default function SignInPage() {
 
 function findProblem(words: Catalogue, mode: Mode, email: string, password: string) {
   if (mode !== "renew" && !/^\S+@\S+$/.test(email)) return { field: "email", text: words.signIn.badEmail } as const;
-  if (mode !== "forgot" && !password) return { field: "password", text: words.common.required } as const;
+  if (mode !== "forgot" && mode !== "link" && !password)
+    return { field: "password", text: words.common.required } as const;
   const isNew = mode === "create" || mode === "renew";
   if (isNew && password.length < SHORTEST_PASSWORD)
     return { field: "password", text: words.signIn.passwordHint } as const;
@@ -173,7 +196,12 @@ function sentenceOf(words: Catalogue, error: unknown): string {
   return words.signIn.failed;
 }
 
-function isRecovery(): boolean {
+/** Links work once and for an hour; what comes of an old one is told behind the address. */
+function cameByDeadLink(): boolean {
+  return /[#&]error(_code)?=/.test(location.hash);
+}
+
+function cameByRecovery(): boolean {
   return location.hash.includes("type=recovery");
 }
 

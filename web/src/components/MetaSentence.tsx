@@ -1,13 +1,13 @@
-// Why Meta refused a message: the same sentences that the functions answer, by its code.
+// What a code of Meta's means: the same sentences that the functions answer, by its code.
 
-import { useLanguage } from "../../../i18n";
-import sentences from "../../../generated/meta-errors.json";
+import { useLanguage } from "../i18n";
+import sentences from "../generated/meta-errors.json";
 
 type Sentence = Readonly<Record<"en" | "es", string>>;
 
 const known: Readonly<Record<string, Sentence>> = sentences;
 
-export default function FailureReason({
+export default function MetaSentence({
   code,
   subcode,
 }: {

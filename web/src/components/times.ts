@@ -62,7 +62,8 @@ export function shortTime(date: Date, now: Date, language: Language, yesterday: 
 
 /** "hace 3 minutos", "3 minutes ago". */
 export function relativeTime(date: Date, now: Date, language: Language): string {
-  const seconds = Math.round((date.getTime() - now.getTime()) / 1000);
+  // Two clocks, or a present that is looked at now and then: nothing that happened lies ahead.
+  const seconds = Math.min(0, Math.round((date.getTime() - now.getTime()) / 1000));
   const words = new Intl.RelativeTimeFormat(locales[language], { numeric: "auto" });
   const size = Math.abs(seconds);
   if (size < 60) return words.format(seconds, "second");

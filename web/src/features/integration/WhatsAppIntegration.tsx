@@ -1,5 +1,7 @@
 // The connection of an organization's number, from nothing to connected and back.
 
+import { lazy, Suspense } from "react";
+
 import { ErrorNotice, Notice } from "../../components/Notice";
 import { ApiError } from "../../services/api";
 import { useText } from "../../i18n";
@@ -11,6 +13,8 @@ import { Disconnect } from "./components/Disconnect";
 import { Doctor } from "./components/Doctor";
 import { Help } from "./components/Help";
 import { Reconnect } from "./components/Reconnect";
+
+const Notices = lazy(() => import("./components/Notices"));
 
 const tones = { none: "", pending: "info", connected: "good", error: "bad", disconnected: "" } as const;
 
@@ -67,6 +71,15 @@ export function WhatsAppIntegration() {
         <>
           <ConnectedCard integration={integration} isOwner={isOwner} />
           <WebhookCard integration={integration} />
+        </>
+      )}
+      {integration && (
+        <Suspense fallback={null}>
+          <Notices />
+        </Suspense>
+      )}
+      {integration && isConnected && (
+        <>
           <Doctor />
           {isOwner && <Disconnect onDisconnected={reload} />}
         </>

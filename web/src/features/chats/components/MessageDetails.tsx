@@ -5,7 +5,7 @@ import { Dialog } from "../../../components/Dialog";
 import { fullTime, toDate } from "../../../components/times";
 import { useLanguage, useText } from "../../../i18n";
 import type { Message } from "../api/rows";
-import FailureReason from "./FailureReason";
+import MetaSentence from "../../../components/MetaSentence";
 import { StatusMark } from "./StatusMark";
 
 const steps = [
@@ -55,7 +55,7 @@ export default function MessageDetails({
       </ol>
       {message.status === "failed" && (
         <p>
-          <FailureReason code={message.error_code} subcode={message.error_subcode} />
+          <MetaSentence code={message.error_code} subcode={message.error_subcode} />
           <br />
           <span className="small muted">
             {words.chat.details.code}: {message.error_code ?? "—"}

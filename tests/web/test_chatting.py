@@ -192,6 +192,34 @@ def test_a_closed_window_offers_a_template_which_goes_out(
     )
 
 
+def test_the_bot_is_sent_out_of_a_chat_and_called_back(
+    visit: Callable[..., Page], shop: Shop, database: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    def is_on() -> bool:
+        row = database.execute(
+            "select is_bot_on from chats where organization_id = %s", (shop.organization.id,)
+        ).fetchone()
+        return bool(row and row[0])
+
+    page = visit(shop.owner)
+    open_chat(page)
+    bot = page.get_by_role("button", name=re.compile("^Bot"))
+    expect(bot).to_have_attribute("aria-pressed", "true")
+
+    with page.expect_response(re.compile("set_chat_bot")):
+        bot.click()
+    expect(bot).to_have_attribute("aria-pressed", "false")
+    expect(bot).to_contain_text("en pausa")
+    assert not is_on()
+    page.reload()
+    expect(bot).to_have_attribute("aria-pressed", "false")
+    with page.expect_response(re.compile("set_chat_bot")):
+        bot.click()
+
+    expect(bot).to_contain_text("activo")
+    assert is_on()
+
+
 def test_replies_and_reactions(visit: Callable[..., Page], shop: Shop, simulator: Simulator) -> None:
     page = visit(shop.owner)
     open_chat(page)

@@ -1,7 +1,7 @@
 // What a message holds beside words: pictures, sounds, files, places, people, buttons.
 
 import { Icon } from "../../../components/Icon";
-import { useText } from "../../../i18n";
+import { useLanguage, useText } from "../../../i18n";
 import type { Message } from "../api/rows";
 import { useMedia } from "../api/media";
 
@@ -71,8 +71,7 @@ function MediaPart({ message }: { readonly message: Message }) {
       />
     );
   if (isShown && (isLoading || !address)) return <div className={`media-ghost ${kind}`} aria-busy="true" />;
-  if (kind === "image" && address)
-    return <img className="picture" src={address} alt={message.text ?? words.chat.photo} />;
+  if (kind === "image" && address) return <img className="picture" src={address} alt={words.chat.photo} />;
   if (kind === "sticker" && address) return <img className="sticker" src={address} alt={words.chat.sticker} />;
   if (kind === "audio" && address) {
     return (
@@ -195,17 +194,51 @@ function Choices({ interactive }: { readonly interactive: Fields }) {
 }
 
 function Order({ order }: { readonly order: Fields }) {
-  const items = listOf(order["product_items"]);
+  const words = useText();
+  const language = useLanguage();
+  const items = listOf(order["product_items"]).map((item) => ({
+    id: stringOf(item["product_retailer_id"]) ?? "",
+    quantity: Number(item["quantity"]),
+    price: Number(item["item_price"]),
+    currency: stringOf(item["currency"]) ?? "",
+  }));
+  const currency = items[0]?.currency ?? "";
+  const total = items.reduce((sum, { quantity, price }) => sum + quantity * price, 0);
+  const isOneCurrency = items.every((item) => item.currency === currency);
   return (
-    <ul className="people">
-      {items.map((item, position) => (
-        <li key={position}>
-          {stringOf(item["quantity"]) ?? String((item["quantity"] as number | undefined) ?? "")} ×{" "}
-          {stringOf(item["product_retailer_id"])}
-        </li>
-      ))}
-    </ul>
+    <div className="order">
+      <p className="tag file">
+        <Icon name="document" />
+        {words.chat.order}
+      </p>
+      <ul>
+        {items.map((item, position) => (
+          <li key={position}>
+            <span>
+              {item.quantity} × {item.id}
+            </span>
+            <span>{money(item.quantity * item.price, item.currency, language)}</span>
+          </li>
+        ))}
+      </ul>
+      {isOneCurrency && items.length > 0 && Number.isFinite(total) && (
+        <p className="total">
+          <strong>
+            {words.chat.total}: {money(total, currency, language)}
+          </strong>
+        </p>
+      )}
+    </div>
   );
+}
+
+function money(amount: number, currency: string, language: string): string {
+  if (!Number.isFinite(amount)) return "";
+  try {
+    return new Intl.NumberFormat(language, { style: "currency", currency }).format(amount);
+  } catch {
+    return `${amount} ${currency}`.trim();
+  }
 }
 
 function labelOf(kind: string, words: ReturnType<typeof useText>): string {

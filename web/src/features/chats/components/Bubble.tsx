@@ -10,7 +10,8 @@ import { Attachment } from "./Attachment";
 import { FormattedText } from "./FormattedText";
 import { StatusMark } from "./StatusMark";
 
-const FailureReason = lazy(() => import("./FailureReason"));
+const TemplatePart = lazy(() => import("./TemplatePart"));
+const MetaSentence = lazy(() => import("../../../components/MetaSentence"));
 
 const REACTIONS = ["👍", "❤️", "😂", "😮", "😢", "🙏"] as const;
 const UNCERTAIN_SECONDS = 600;
@@ -130,11 +131,21 @@ export const Bubble = memo(function Bubble(props: Props) {
               </button>
             )}
             {!ASKS.has(message.type) && <Attachment message={message} />}
-            {message.type === "template" && <p className="tag">{words.chat.template}</p>}
+            {message.type === "template" && (
+              <>
+                <p className="tag">
+                  {words.chat.template} · {message.text}
+                </p>
+                <Suspense fallback={null}>
+                  <TemplatePart content={message.content} />
+                </Suspense>
+              </>
+            )}
             {text &&
               (!isMedia(message.type) || HAS_CAPTION.has(message.type)) &&
               !isFileNameOnly(message, text) &&
-              !isPlace(message.type) && <FormattedText text={text} />}
+              !isPlace(message.type) &&
+              message.type !== "template" && <FormattedText text={text} />}
             {ASKS.has(message.type) && <Attachment message={message} />}
             {!KNOWN.has(message.type) && !text && <p className="gone">{words.chat.unsupported}</p>}
           </>
@@ -224,7 +235,7 @@ export const Bubble = memo(function Bubble(props: Props) {
             <strong>{words.chat.status[message.status]}</strong>{" "}
             {message.status === "failed" && (
               <Suspense fallback={null}>
-                <FailureReason code={message.error_code} subcode={message.error_subcode} />
+                <MetaSentence code={message.error_code} subcode={message.error_subcode} />
               </Suspense>
             )}
             {message.status === "uncertain" && <span>{words.chat.uncertain}</span>}

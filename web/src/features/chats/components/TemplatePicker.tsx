@@ -1,12 +1,13 @@
 // Choosing an approved template, filling it in, and seeing it as the customer will.
 
-import { useEffect, useState, type SyntheticEvent } from "react";
+import { useEffect, useRef, useState, type SyntheticEvent } from "react";
 
 import { Dialog } from "../../../components/Dialog";
 import { Field } from "../../../components/Field";
+import { Icon } from "../../../components/Icon";
 import { ErrorNotice } from "../../../components/Notice";
 import { SubmitButton } from "../../../components/SubmitButton";
-import { useText } from "../../../i18n";
+import { useText, type Catalogue } from "../../../i18n";
 import { asApiError, type ApiError } from "../../../services/api";
 import type { SentMessage, TemplateMessage } from "../../../services/whatsapp-messages";
 import { useSession } from "../../session/Session";
@@ -17,9 +18,13 @@ import {
   isFillable,
   keyOf,
   previewOfTemplate,
+  problemOf,
+  type Blank,
   type Template,
   type Values,
 } from "../api/templates";
+import { FileBlank } from "./FileBlank";
+import { TemplateWords } from "./TemplateWords";
 
 interface Props {
   /** Null: a new chat, whose number is asked for. */
@@ -37,10 +42,11 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
   const [chosen, setChosen] = useState<Template | null>(null);
   const [values, setValues] = useState<Values>({});
   const [number, setNumber] = useState("");
-  const [problem, setProblem] = useState<string | null>(null);
+  const [isChecked, setIsChecked] = useState(false);
   const [error, setError] = useState<ApiError | null>(null);
   const [isBusy, setIsBusy] = useState(false);
-  const [key] = useState(() => crypto.randomUUID());
+  // The same content pressed twice is one message; other content is another.
+  const keys = useRef(new Map<string, string>());
   useEffect(() => {
     findTemplates(session).then(
       (found) => setTemplates(found.filter(isFillable)),
@@ -54,8 +60,8 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
   const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
     if (!chosen || isBusy) return;
-    const isIncomplete = blanksOf(chosen).some((blank) => !values[keyOf(blank)]?.trim()) || (!chatId && !number.trim());
-    setProblem(isIncomplete ? all.common.required : null);
+    const isIncomplete = blanksOf(chosen).some((blank) => problemOf(blank, values)) || (!chatId && !number.trim());
+    setIsChecked(isIncomplete);
     if (isIncomplete) return;
     setIsBusy(true);
     setError(null);
@@ -67,11 +73,10 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
     };
     try {
       const to = chatId ? { chatId } : { phoneNumber: number };
-      onSent(
-        await session.messages.sendTemplateMessage(to, template, {
-          idempotencyKey: `${key}:${JSON.stringify([to, template]).length}:${chosen.name}`,
-        }),
-      );
+      const whole = JSON.stringify([to, template]);
+      const idempotencyKey = keys.current.get(whole) ?? crypto.randomUUID();
+      keys.current.set(whole, idempotencyKey);
+      onSent(await session.messages.sendTemplateMessage(to, template, { idempotencyKey }));
       onClose();
     } catch (failure) {
       setError(asApiError(failure));
@@ -88,7 +93,11 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
             label={words.to}
             hint={words.toHint}
             problem={
-              problem && !number.trim() ? problem : error?.code === "invalid_phone_number" ? error.message : null
+              isChecked && !number.trim()
+                ? all.common.required
+                : error?.code === "invalid_phone_number"
+                  ? error.message
+                  : null
             }
           >
             {(attributes) => (
@@ -127,7 +136,12 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
                   type="radio"
                   name="template"
                   checked={chosen === template}
-                  onChange={() => setChosen(template)}
+                  onChange={() => {
+                    setChosen(template);
+                    setValues({});
+                    setIsChecked(false);
+                    setError(null);
+                  }}
                 />
                 <span>
                   <strong>{template.name.replaceAll("_", " ")}</strong>{" "}
@@ -140,37 +154,48 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
           ))}
         </ul>
         {chosen &&
-          blanksOf(chosen).map((blank) => (
-            <Field
-              key={keyOf(blank)}
-              label={words.value(`{{${blank.name}}}`)}
-              problem={problem && !values[keyOf(blank)]?.trim() ? problem : null}
-            >
-              {(attributes) => (
-                <input
-                  {...attributes}
-                  maxLength={1024}
-                  value={values[keyOf(blank)] ?? ""}
-                  onChange={(event) => setValues({ ...values, [keyOf(blank)]: event.target.value })}
-                />
-              )}
-            </Field>
-          ))}
-        {preview && (preview.body ?? preview.header) && (
+          blanksOf(chosen).map((blank) => {
+            const key = keyOf(blank);
+            const found = isChecked ? problemOf(blank, values) : null;
+            const problem = found && (found === "missing" ? all.common.required : words.problems[found]);
+            const set = (value: string) => setValues((before) => ({ ...before, [key]: value }));
+            if (blank.kind === "image" || blank.kind === "video" || blank.kind === "document")
+              return (
+                <FileBlank key={key} kind={blank.kind} value={values[key] ?? ""} problem={problem} onChange={set} />
+              );
+            return (
+              <Field
+                key={key}
+                label={labelOf(blank, all)}
+                hint={hintOf(blank, values[key] ?? "", all)}
+                problem={problem}
+              >
+                {(attributes) => (
+                  <input
+                    {...attributes}
+                    maxLength={blank.kind === "coupon" ? 15 : 1024}
+                    inputMode={blank.kind === "latitude" || blank.kind === "longitude" ? "decimal" : undefined}
+                    value={values[key] ?? ""}
+                    onChange={(event) => set(event.target.value)}
+                  />
+                )}
+              </Field>
+            );
+          })}
+        {preview && (preview.body ?? preview.header ?? preview.file) && (
           <figure className="preview">
             <figcaption className="small muted">{words.preview}</figcaption>
             <div className="bubble-line ours first">
               <div className="bubble">
-                {preview.header && <strong>{preview.header}</strong>}
-                <p className="words">{preview.body}</p>
-                {preview.footer && <p className="small muted">{preview.footer}</p>}
-                {preview.buttons.length > 0 && (
-                  <ul className="choices-sent">
-                    {preview.buttons.map((text) => (
-                      <li key={text}>{text}</li>
-                    ))}
-                  </ul>
+                {preview.file && (
+                  <p className="tag file">
+                    <Icon
+                      name={preview.file === "document" ? "document" : preview.file === "location" ? "pin" : "image"}
+                    />
+                    {words.files[preview.file]}
+                  </p>
                 )}
+                <TemplateWords preview={preview} />
               </div>
             </div>
           </figure>
@@ -180,4 +205,18 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
       </form>
     </Dialog>
   );
+}
+
+function labelOf({ kind, name, place, button }: Blank, all: Catalogue): string {
+  const words = all.chat.templates;
+  if (kind === "coupon") return words.coupon;
+  if (kind === "link_end") return words.linkEnd(button?.text ?? "");
+  if (kind === "latitude" || kind === "longitude") return words[kind];
+  if (kind === "place") return name === "address" ? words.address : words.placeName;
+  return place === "header" ? words.headerValue(`{{${name}}}`) : words.value(`{{${name}}}`);
+}
+
+function hintOf({ kind, button }: Blank, value: string, all: Catalogue): string | undefined {
+  if (kind !== "link_end") return undefined;
+  return all.chat.templates.opens((button?.url ?? "").replace(/\{\{.*?\}\}/, value || "…"));
 }

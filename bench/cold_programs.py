@@ -271,10 +271,18 @@ class StandIn(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a select, or Meta's node."""
-        self._answer(b"")
+        self.give()
 
     def do_POST(self) -> None:
         """Answer a function of the database, or Meta."""
+        self.take()
+
+    def give(self) -> None:
+        """Answer a GET."""
+        self._answer(b"")
+
+    def take(self) -> None:
+        """Answer a POST."""
         self._answer(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
 
     def _answer(self, asked: bytes) -> None:

@@ -8,8 +8,9 @@ caller's database role and claims, and the JSON body is taken apart by Postgres.
 
 POST /rest/v1/rpc/NAME   calls a function of the schema `public`
 POST /rest/v1/TABLE      inserts one row, unless it is there already
+GET  /rest/v1/TABLE      reads columns of rows: `?select=a,b&c=eq.value`
 
-It can do nothing else: no reads, no filters, no schema but `public`.
+It can do nothing else: no other filter, no schema but `public`.
 https://docs.postgrest.org/en/stable/references/transactions.html
 """
 
@@ -26,12 +27,16 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import psycopg
 from psycopg import sql
 
 from local.settings import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 POOL = 10
 """PostgREST's own default."""
@@ -109,12 +114,15 @@ class StandIn:
             connection.prepare_threshold = 0
             self.pool.put_nowait(connection)
 
-    async def answer(self, path: str, token: str, body: bytes) -> tuple[int, bytes]:
+    async def answer(self, method: str, path: str, token: str, body: bytes) -> tuple[int, bytes]:
         """Run the one statement that a request means; return the status and the answer's body."""
         try:
             caller = self.find_caller(token)
-            name = path.removeprefix("/rest/v1/")
-            told = await self._run(self.find_statement(name), caller, body)
+            name, _, query = path.removeprefix("/rest/v1/").partition("?")
+            if method == "GET":
+                statement, values = self.write_select(name, query)
+                return 200, str(await self._run(statement, caller, values)).encode()
+            told = await self._run(self.find_statement(name), caller, [body.decode()])
         except Refused as refused:
             return refused.status, json.dumps({"code": "PGRST", "message": str(refused)}).encode()
         except psycopg.Error as error:
@@ -139,6 +147,18 @@ class StandIn:
         except KeyError:
             raise Refused(404, "There is nothing of this name.") from None
 
+    def write_select(self, table: str, query: str) -> tuple[sql.Composed, list[str]]:
+        """Write what a read means, with the values of its filters."""
+        self.find_statement(table)
+        given = dict(parse_qsl(query))
+        columns = [sql.Identifier(name) for name in given.pop("select").split(",")]
+        given.pop("limit", None)
+        filters = [sql.SQL("{}::text = %s").format(sql.Identifier(name)) for name in given]
+        statement = sql.SQL(
+            "select coalesce(json_agg(r), '[]')::text from (select {} from public.{} where {}) as r"
+        ).format(sql.SQL(", ").join(columns), sql.Identifier(table), sql.SQL(" and ").join(filters))
+        return statement, [value.removeprefix("eq.") for value in given.values()]
+
     def find_caller(self, token: str) -> Caller:
         """Take the secret key for the service, and a JWT for whomever it names."""
         if hmac.compare_digest(token.encode(), self.secret_key.encode()):
@@ -155,7 +175,7 @@ class StandIn:
             raise Refused(401, "JWT expired, or not ours.")
         return Caller("authenticated", claims.decode(), str(told.get("sub", "")))
 
-    async def _run(self, statement: sql.Composed, caller: Caller, body: bytes) -> Any:
+    async def _run(self, statement: sql.Composed, caller: Caller, values: Sequence[str]) -> Any:
         connection = await self.pool.get()
         try:
             # In one round trip, as PostgREST's own driver sends them.
@@ -167,7 +187,7 @@ class StandIn:
                     " set_config('request.jwt.claim.sub', %s, true)",
                     (caller.role, caller.claims, caller.user_id),
                 )
-                done = await connection.execute(statement, (body.decode(),))
+                done = await connection.execute(statement, values)
                 await connection.execute("commit")
             row = await done.fetchone() if done.description else None
             return row[0] if row else None
@@ -246,7 +266,8 @@ async def _answer_one(stand_in: StandIn, reader: asyncio.StreamReader, writer: a
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, path, _ = first.split(" ")
     token = headers.get("authorization", "").removeprefix("Bearer ")
-    status, told = await stand_in.answer(path, token, body) if method == "POST" else (200, b"{}")
+    # Whoever waits for it to start asks for the root.
+    status, told = (200, b"{}") if path == "/" else await stand_in.answer(method, path, token, body)
     writer.write(
         f"HTTP/1.1 {status} {REASONS.get(status, 'Error')}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(told)}\r\n\r\n".encode()

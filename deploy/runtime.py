@@ -109,6 +109,12 @@ class Lambda:
         tasks = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e6
 
+    def memory_mb(self) -> tuple[float, float]:
+        """Return what it holds in memory now, and the most that it ever held."""
+        lines = Path(f"/proc/{self._process.pid}/status").read_text("ascii").splitlines()
+        told = {line.partition(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+        return int(told["VmRSS"]) / 1024, int(told["VmHWM"]) / 1024
+
     def read_log(self) -> list[dict[str, Any]]:
         """Read what it has logged so far, as far as it is JSON."""
         lines = (self._folder / "log").read_text("utf-8", "replace").splitlines()

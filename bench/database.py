@@ -48,6 +48,8 @@ class Database:
     jwt_secret: str
     publishable_key: str
     secret_key: str
+    pid: int
+    """The server's first process, the parent of all that work for connections."""
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -85,6 +87,7 @@ def running_database() -> Iterator[Database]:
             jwt_secret=secrets.token_urlsafe(48),
             publishable_key=f"sb_publishable_{secrets.token_urlsafe(24)}",
             secret_key=f"sb_secret_{secrets.token_urlsafe(24)}",
+            pid=server.pid,
         )
         _wait_for(database.url, server)
         subprocess.run(

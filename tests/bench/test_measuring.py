@@ -26,7 +26,9 @@ def test_growth_measures_every_call_and_keeps_its_plan() -> None:
 
 @pytest.mark.slow
 def test_deliveries_are_counted_where_they_are_stored() -> None:
-    scale = deliveries.Scale(seconds=0.4, rounds=1, pace_seconds=0.2, sizes=(1, 10), with_npm=False)
+    scale = deliveries.Scale(
+        seconds=0.4, rounds=1, rounds_of_others=1, pace_seconds=0.2, sizes=(1, 10), with_npm=False
+    )
 
     result = deliveries.measure_at(scale, lambda _line: None)
 

@@ -1,6 +1,7 @@
 """Verified deliveries in SQS: the acknowledgement then does not depend on the database. An edge.
 
-A message is JSON: {"source": integration id or null, "body": base64 of the zlib-compressed raw bytes}.
+A message is JSON: {"source": integration id or null, "body": base64 of the zlib-compressed raw bytes}, or
+{"wake_up": true} for a worker who is to look into the database.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 """
 
@@ -41,6 +42,15 @@ async def enqueue(queue_url: str, body: bytes, *, source: str | None) -> bool:
         return False
     log.info("delivery.queued", length=len(body))
     return True
+
+
+async def wake_worker(queue_url: str) -> None:
+    """Tell a worker that there is something to do; a hint, since the schedule will find it too."""
+    send = partial(_client().send_message, QueueUrl=queue_url, MessageBody=json.dumps({"wake_up": True}))
+    try:
+        await anyio.to_thread.run_sync(send)
+    except Exception as error:  # noqa: BLE001 - what was accepted is accepted, whatever ails the queue
+        log.warning("worker.not_woken", error=error)
 
 
 def pack(body: bytes, *, source: str | None) -> str:

@@ -108,6 +108,8 @@ async def complete(sender: Sender, request: Request, begun: Mapping[str, Any], t
         raise NotFound
     log.add(organization_id=message["organization_id"], message_id=message["id"])
     if send is None:
+        if message["status"] == "queued":
+            await wake_worker(request)
         return answer_message(message, language_of(request))
     await asyncio.sleep(send["wait_seconds"])
     result = await sender.send(resources(request), send, user_token=token)
@@ -146,8 +148,18 @@ async def send_batch(request: Request) -> Response:
     if begun.get("refusal"):
         raise refuse_closed_window(begun, is_batch=True)
     log.add(organization_id=begun["batch"]["organization_id"], batch_id=begun["batch"]["id"])
+    await wake_worker(request)
     answer = {"batch": begun["batch"], "message_ids": begun["message_ids"]}
     return JSONResponse(answer, status_code=202)
+
+
+async def wake_worker(request: Request) -> None:
+    """Let a worker look at the queue now, where one can be woken; elsewhere its schedule or its loop does."""
+    if resources(request).settings.has("WEBHOOK_QUEUE_URL"):
+        # boto3 takes its time.
+        from shared import delivery_queue
+
+        await delivery_queue.wake_worker(resources(request).settings.webhook_queue_url)
 
 
 async def show_batch(request: Request) -> Response:

@@ -144,7 +144,7 @@ def test_each_role_may_do_what_its_function_does_and_no_more(template: Json) -> 
         "OauthRole": {*log, "sns:Publish"},
         "MetaApiRole": log,
         "WebhookRole": {*log, "sqs:SendMessage"},
-        "SendMessageRole": log,
+        "SendMessageRole": {*log, "sqs:SendMessage"},
         "WorkerRole": {*log, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
     }
 

@@ -5,6 +5,7 @@ moto's server stands for AWS; the webhook and the worker's Lambda entry are the 
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
+from functions.send_message.handler import create as create_sender
 from functions.webhook.handler import create
 from functions.worker.handler import create_handler
 from shared import delivery_queue
@@ -22,6 +24,7 @@ from shared.delivery_queue import LARGEST_MESSAGE, NotADelivery, pack, unpack
 from shared.signatures import sign
 from tests import wire
 from tests.database.tenants import Tenant, make_tenant, snapshot
+from tests.offices import open_office
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from local.stack import Stack
+    from tests.world import World
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -183,6 +187,54 @@ def test_all_records_come_again_while_the_database_is_away(
     assert first == {"batchItemFailures": [{"itemIdentifier": records[0]["messageId"]}]}
     assert (second, third) == ({"batchItemFailures": []}, {"batchItemFailures": []})
     assert wamids_of(database, tenant) == [wire.wamid(1)]
+
+
+def test_a_batch_wakes_the_worker_who_sends_it(
+    database: Connection, stack: Stack, world: World, queue: Queue
+) -> None:
+    office = open_office(world, database)
+    numbers = office.open_chats(3)
+    app = create_sender(queueing(stack, queue))
+    headers = {"Authorization": f"Bearer {office.organization.owner.token}"}
+    messages = {"messages": [{"to": number, "text": "Hola"} for number in numbers]}
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://send") as client:
+            answer = await client.post("/batch", json=messages, headers=headers)
+        await app.resources.close()
+        return answer
+
+    with anyio.from_thread.start_blocking_portal("asyncio") as portal:
+        answer = portal.call(post)
+    records = queue.receive()
+    result = create_handler(stack.variables)({"Records": records}, Context())
+
+    assert answer.status_code == 202
+    assert [json.loads(record["body"]) for record in records] == [{"wake_up": True}]
+    assert result == {"batchItemFailures": []}
+    assert len(office.received()) == 3
+
+
+def test_a_queue_that_is_away_refuses_no_batch(
+    database: Connection, stack: Stack, world: World, queue: Queue
+) -> None:
+    office = open_office(world, database)
+    (number,) = office.open_chats(1)
+    app = create_sender(queueing(stack, Queue(queue.client, queue.url + "-that-is-not-there")))
+    headers = {"Authorization": f"Bearer {office.organization.owner.token}"}
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://send") as client:
+            body = {"messages": [{"to": number, "text": "Hola"}]}
+            answer = await client.post("/batch", json=body, headers=headers)
+        await app.resources.close()
+        return answer
+
+    with anyio.from_thread.start_blocking_portal("asyncio") as portal:
+        answer = portal.call(post)
+
+    assert answer.status_code == 202
+    assert queue.receive() == []
 
 
 def test_what_does_not_fit_is_stored_at_once(

@@ -3,14 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 stage=${1:?the stage, dev or prod}
-osls=deploy/node_modules/.bin/osls
 
 if [[ ${STACK:-false} == true || ${FUNCTIONS:-} == all ]]; then
-    "$osls" deploy --stage "$stage" --param "arch=${ARCH:-arm64}"
+    deploy/node_modules/.bin/osls deploy --stage "$stage" --param "arch=${ARCH:-arm64}"
     exit
 fi
-for folder in ${FUNCTIONS:?names of folders in functions/}; do
-    # meta_api is metaApi in serverless.yml.
-    name=$(sed -E 's/_([a-z])/\U\1/g' <<<"$folder")
-    "$osls" deploy function --function "$name" --stage "$stage" --param "arch=${ARCH:-arm64}"
-done
+# shellcheck disable=SC2086 # several words are several functions
+.venv/bin/python -m deploy.function ${FUNCTIONS:?names of folders in functions/} --stage "$stage" --arch "${ARCH:-arm64}"

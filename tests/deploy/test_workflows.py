@@ -70,25 +70,24 @@ def test_the_outputs_say_what_is_to_be_deployed() -> None:
 @pytest.mark.parametrize(
     "environ,expected",
     [
-        ({"FUNCTIONS": "webhook"}, ["deploy function --function webhook --stage prod --param arch=arm64"]),
+        ({"FUNCTIONS": "webhook"}, ["-m deploy.function webhook --stage prod --arch arm64"]),
         (
             {"FUNCTIONS": "meta_api send_message", "ARCH": "x86_64"},
-            [
-                "deploy function --function metaApi --stage prod --param arch=x86_64",
-                "deploy function --function sendMessage --stage prod --param arch=x86_64",
-            ],
+            ["-m deploy.function meta_api send_message --stage prod --arch x86_64"],
         ),
         ({"FUNCTIONS": "webhook", "STACK": "true"}, ["deploy --stage prod --param arch=arm64"]),
         ({"FUNCTIONS": "all"}, ["deploy --stage prod --param arch=arm64"]),
     ],
 )
 def test_the_script_deploys_one_by_one(tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
-    (tmp_path / "deploy" / "node_modules" / ".bin").mkdir(parents=True)
+    (tmp_path / "deploy").mkdir()
     script = tmp_path / "deploy" / "deploy.sh"
     script.write_text((ROOT / "deploy" / "deploy.sh").read_text("utf-8"))
-    osls = tmp_path / "deploy" / "node_modules" / ".bin" / "osls"
-    osls.write_text('#!/bin/sh\necho "$@"\n')
-    osls.chmod(0o755)
+    for program in ("deploy/node_modules/.bin/osls", ".venv/bin/python"):
+        stand_in = tmp_path / program
+        stand_in.parent.mkdir(parents=True)
+        stand_in.write_text('#!/bin/sh\necho "$@"\n')
+        stand_in.chmod(0o755)
 
     said = subprocess.run(
         ["/usr/bin/env", "bash", str(script), "prod"],

@@ -2,8 +2,8 @@
 
 python -m deploy.function webhook --stage prod [--arch arm64]
 
-`osls deploy function` would write the environment of serverless.yml too, and Lambda does not read the references
-to secrets that stand there: only CloudFormation does. A change of serverless.yml goes out with the whole stack.
+`osls deploy function` would write the environment of serverless.yml too, and Lambda reads no references to
+secrets: only CloudFormation does. A change of serverless.yml goes out with the whole stack.
 """
 
 from __future__ import annotations

@@ -231,6 +231,13 @@ def test_concurrency_is_reserved_where_the_stage_says_so(template: Json, stage: 
     assert str(template["Parameters"]["WebhookConcurrency"]["Default"]) == wanted
 
 
+def test_more_than_a_bound_of_requests_is_refused(template: Json) -> None:
+    (stage,) = _of_type(template, "AWS::ApiGatewayV2::Stage").values()
+
+    settings = stage["DefaultRouteSettings"]
+    assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 5_000
+
+
 def test_the_queue_leaves_a_worker_to_the_schedule(template: Json, stage: str) -> None:
     (mapping,) = _of_type(template, "AWS::Lambda::EventSourceMapping").values()
     most = mapping["ScalingConfig"]["MaximumConcurrency"]

@@ -25,7 +25,7 @@ create table public.message_media (
     constraint failed_means_why check ((state = 'failed') = (failure_reason is not null))
 );
 comment on table public.message_media is 'The attachment of a message and how far its bytes have come.';
-create index message_media_organization_id_idx on public.message_media (organization_id, sha256);
+create index message_media_sha256_idx on public.message_media (sha256, organization_id);
 
 alter table public.message_media enable row level security;
 revoke all on public.message_media from public, anon, authenticated;

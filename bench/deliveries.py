@@ -148,7 +148,7 @@ class Scale:
     """Whether the receivers that npm brings are installed and measured too."""
 
 
-QUICK = Scale(seconds=1.5, rounds=3, rounds_of_others=1, pace_seconds=6)
+QUICK = Scale(seconds=1.2, rounds=2, rounds_of_others=1, pace_seconds=5)
 FULL = Scale(seconds=5, rounds=5, rounds_of_others=5, pace_seconds=40)
 
 

@@ -366,10 +366,8 @@ def _to_result(
         ]
         for label, limit, count, pace in all_paces
     ]  # fmt: skip
-    best = max((pace for _, limit, _, pace in all_paces if limit == max(STEPS)), key=lambda p: p.per_second)
-    whole = max(
-        (pace for (limit, _), pace in paces.items() if limit == max(STEPS)), key=lambda p: p.per_second
-    )
+    best = max(pace.per_second for _, limit, _, pace in all_paces if limit == max(STEPS))
+    whole = max(pace.per_second for (limit, _), pace in paces.items() if limit == max(STEPS))
     broken = [
         label
         for label, limit, _, pace in all_paces

@@ -28,7 +28,8 @@ from bench.result import ROOT, Aim, Result, Table, main
 from local.settings import HOST, choose_port
 from shared.crypto import KeyRing
 from shared.sender import PERMIT_SECONDS
-from tests.database.tenants import make_tenant
+from tests import wire
+from tests.database.tenants import make_tenant, store
 from tests.offices import Office, workers
 from tests.world import Organization, User, World
 
@@ -44,6 +45,7 @@ STARTS_WITHIN = 30.0
 WARM_UP = 10
 GROUP = 100
 LEAST_SHARE = 0.95
+SIZES = "What one takes in the database"
 ENCRYPTION_KEYS = "a:" + base64.b64encode(b"bench" * 6 + b"ab").decode()
 STEPS = {1000: "high throughput", 80: "standard"}
 METHOD = """\
@@ -120,7 +122,9 @@ def measure(*, is_full: bool, tell: Callable[[str], None]) -> Result:
             limiter[count] = _time_limiter(
                 open_office(world, database, connection), database, queued + 2_000, count=count
             )
-    return _to_result(times, paces, limiter)
+        tell("what a message takes in the database")
+        sizes = _measure_sizes(connection, queued // 2)
+    return _to_result(times, paces, limiter, sizes)
 
 
 def open_office(
@@ -297,6 +301,39 @@ def _work_off(url: str, office: Office) -> list[tuple[float, str]]:
     return arrived
 
 
+def _measure_sizes(connection: psycopg.Connection[Any], count: int) -> dict[str, float]:
+    """Store messages, then a status of each, one in a delivery; return the bytes that one takes."""
+    tenant = make_tenant(connection)
+    number = {"phone_number_id": tenant.phone_number_id}
+    kept, raw = [_sum_sizes(connection)], [_sum_sizes(connection, "webhook_events")]
+    for kind in ("message", "status"):
+        for position in range(1, count + 1):
+            text = wire.text_message(f"Hola, quiero saber de mi pedido {position}", number=position)
+            parts = {
+                "message": {"contacts": [wire.contact()], "messages": [text]},
+                "status": {"statuses": [wire.status("read", number=position)]},
+            }
+            value = wire.value(**number, **parts[kind])
+            store(connection, wire.delivery(value, waba_id=tenant.waba_id))
+        kept.append(_sum_sizes(connection))
+        raw.append(_sum_sizes(connection, "webhook_events"))
+    sizes = {}
+    for nr, kind in enumerate(("message", "status")):
+        sizes[f"raw {kind}"] = (raw[nr + 1] - raw[nr]) / count
+        sizes[kind] = (kept[nr + 1] - kept[nr]) / count - sizes[f"raw {kind}"]
+    return sizes
+
+
+def _sum_sizes(connection: psycopg.Connection[Any], table: str | None = None) -> int:
+    connection.execute("vacuum full")
+    row = connection.execute(
+        "select sum(pg_total_relation_size(oid)) from pg_class where relkind = 'r'"
+        " and relnamespace = 'public'::regnamespace and (%(table)s::text is null or relname = %(table)s)",
+        {"table": table},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _accept(started: Mapping[str, Any], office: Office) -> dict[str, Any]:
     return {
         "message_id": started["message_id"],
@@ -343,6 +380,7 @@ def _to_result(
     times: Mapping[str, list[float]],
     paces: Mapping[tuple[int, int], Pace],
     limiter: Mapping[int, Pace],
+    sizes: Mapping[str, float],
 ) -> Result:
     labels = {
         "bare": "bare httpx call to the simulator",
@@ -392,6 +430,15 @@ def _to_result(
                     "busiest second", "twice", "unmatched",
                 ],
                 rows=batches,
+            ),
+            Table(
+                title=SIZES,
+                columns=["what", "bytes kept", "bytes of the raw delivery"],
+                rows=[
+                    ["a message that arrives", sizes["message"], sizes["raw message"]],
+                    ["a status of a message", sizes["status"], sizes["raw status"]],
+                ],
+                note="With its share of every index, one in a delivery. Raw deliveries go after 30 days.",
             ),
         ],
         aims=[

@@ -1,4 +1,4 @@
-"""Measure everything, print it, keep the figures in bench/results and render docs/benchmarks.md from them.
+"""Measure everything, print it, keep the figures in bench/results, and write from them what the docs say.
 
 python -m bench [--full] [NAME …]
 """
@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bench import page
+from bench import cost, page
 from bench.result import RESULTS, run, tell, to_lines
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result.write(RESULTS / f"{name}.json")
         tell(f"{name} took {time.perf_counter() - began:.0f} s")
     page.write()
+    cost.write()
     print(f"\nThe page: {page.PAGE}")
     return 0
 

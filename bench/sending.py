@@ -304,16 +304,15 @@ def _work_off(url: str, office: Office) -> list[tuple[float, str]]:
 def _measure_sizes(connection: psycopg.Connection[Any], count: int) -> dict[str, float]:
     """Store messages, then a status of each, one in a delivery; return the bytes that one takes."""
     tenant = make_tenant(connection)
-    number = {"phone_number_id": tenant.phone_number_id}
     kept, raw = [_sum_sizes(connection)], [_sum_sizes(connection, "webhook_events")]
     for kind in ("message", "status"):
         for position in range(1, count + 1):
             text = wire.text_message(f"Hola, quiero saber de mi pedido {position}", number=position)
-            parts = {
+            parts: dict[str, dict[str, Any]] = {
                 "message": {"contacts": [wire.contact()], "messages": [text]},
                 "status": {"statuses": [wire.status("read", number=position)]},
             }
-            value = wire.value(**number, **parts[kind])
+            value = wire.value(phone_number_id=tenant.phone_number_id, **parts[kind])
             store(connection, wire.delivery(value, waba_id=tenant.waba_id))
         kept.append(_sum_sizes(connection))
         raw.append(_sum_sizes(connection, "webhook_events"))
@@ -404,7 +403,7 @@ def _to_result(
         ]
         for label, limit, count, pace in all_paces
     ]  # fmt: skip
-    best = max(pace.per_second for _, limit, _, pace in all_paces if limit == max(STEPS))
+    best = max(pace.per_second for pace in limiter.values())
     whole = max(pace.per_second for (limit, _), pace in paces.items() if limit == max(STEPS))
     broken = [
         label

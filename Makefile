@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse rehearse-vercel bench bench-full
+.PHONY: help setup pictures replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse rehearse-vercel bench bench-full
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ replay: setup ## Store what was delivered once more (ARGS=--help tells what can 
 
 test: setup ## Run every test (one file: make test ARGS=tests/unit/test_crypto.py)
 	@$(RUN) -m pytest $(ARGS)
+
+pictures: setup ## Take the pictures of the dashboard anew, in two minutes (docs/pictures.md)
+	@PICTURES=docs/pictures $(RUN) -m pytest tests/web/test_pictures.py
 
 coverage: setup ## Run every test and tell which lines and branches none of them takes, in the services too
 	@$(RUN) -m pytest --cov --cov-report=term $(ARGS)

@@ -14,6 +14,7 @@ from tests.web.steps import type_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import psycopg
     from playwright.sync_api import Page
 
     from tests.web.conftest import Person, Shop
@@ -25,6 +26,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 LOOKS: dict[str, dict[str, Any]] = {
     "es-light-desk": {},
     "en-dark-phone": {"language": "en", "color_scheme": "dark", **PHONE},
+    "es-dark-tablet": {"color_scheme": "dark", "viewport": {"width": 768, "height": 1024}},
 }
 
 
@@ -105,10 +107,78 @@ def test_axe_finds_nothing_while_chatting(
     page.goto(page.url.partition("/chats/")[0] + "/configuracion/")
     page.locator(".big-number").wait_for()
     page.locator("summary").first.click()
+    violation = {"event": "ACCOUNT_VIOLATION", "violation_info": {"violation_type": "SPAM"}}
+    simulator.post("/events", phone_number_id=shop.phone_number_id, field="account_update", value=violation)
+    page.locator(".news .pressing").wait_for()
     found += findings(page)
     page.goto(page.url.replace("/configuracion/", "/equipo/"))
     page.locator(".members li").wait_for()
     found += findings(page)
+
+    assert found == []
+
+
+WIDTHS = (320, 390, 768, 1024, 1280)
+# What is wider than the page, than its card, or than its own box.
+SPILLS = """() => {
+  const seen = (part) => part.checkVisibility() && !part.closest(".visually-hidden, [hidden]");
+  const name = (part) => `${part.className || part.tagName}: ${part.textContent.slice(0, 40)}`;
+  const isRight = (part) => part.getBoundingClientRect().right > innerWidth + 1;
+  const { scrollWidth } = document.documentElement;
+  const found = [];
+  if (scrollWidth > innerWidth) {
+    const wide = [...document.querySelectorAll("body *")].filter(isRight).map(name);
+    found.push(`page ${scrollWidth}`, ...wide);
+  }
+  const parts = ".badge, .button, .chip, .notice, .bubble, h1, h2, input, select";
+  for (const part of [...document.querySelectorAll(parts)].filter(seen)) {
+    const box = part.getBoundingClientRect();
+    const frame = part.closest(".card, dialog, .bubble-line, .chat-head")?.getBoundingClientRect();
+    if (frame && (box.right > frame.right + 1 || box.left < frame.left - 1)) found.push(`out ${name(part)}`);
+    const isCut = part.matches(".badge, .button") && part.scrollWidth > part.clientWidth + 1;
+    if (isCut) found.push(`in ${name(part)}`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("language", ["es", "en"])
+def test_nothing_spills_over_at_any_width(
+    visit: Callable[..., Page],
+    new_shop: Callable[..., Shop],
+    simulator: Simulator,
+    database: psycopg.Connection[tuple[Any, ...]],
+    language: str,
+) -> None:
+    shop = new_shop("Panadería y pastelería Nuestra Señora del Perpetuo Socorro")
+    name = "María Fernanda de los Ángeles Quispe Mamani"
+    sender = {"phone_number": "51900000011", "name": name}
+    for text in ("Buenos días", "https://example.com/" + "a" * 120):
+        simulator.write(shop.phone_number_id, text, sender=sender)  # type: ignore[arg-type]
+    simulator.settle()
+    database.execute(
+        "update whatsapp_integrations set token_expires_at = '2026-12-23T12:00:00Z'"
+        " where organization_id = %s",
+        (shop.organization.id,),
+    )
+    page = visit(shop.owner, "/configuracion/", language=language)
+    page.locator(".big-number").wait_for()
+    page.locator("#notices").wait_for()
+    found = []
+    for path, ready in (
+        ("/configuracion/", "#notices"),
+        ("/equipo/", ".members li"),
+        ("/chats/", ".chat-row"),
+    ):
+        page.goto(page.url.partition("/configuracion")[0].partition("/equipo")[0] + path)
+        page.locator(ready).first.wait_for()
+        if path == "/chats/":
+            page.locator(".chat-row").click()
+            page.locator(".bubble").first.wait_for()
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(60)
+            found += [f"{path} {width}: {each}" for each in page.evaluate(SPILLS)]
 
     assert found == []
 

@@ -244,6 +244,7 @@ export const en: Catalogue = {
       title: "This number is disconnected",
       text: "Your conversations are still here. To receive and send again, connect once more.",
       action: "Connect again",
+      tokenDead: "Meta no longer accepts the access to your account. Connect again below, in the way you prefer.",
       broken: "The connection needs your help",
       brokenText: "What arrives is still stored, but you cannot send until you reconnect.",
     },

@@ -248,6 +248,7 @@ export const es = {
       title: "Este número está desconectado",
       text: "Tus conversaciones siguen aquí. Para recibir y enviar otra vez, conecta de nuevo.",
       action: "Volver a conectar",
+      tokenDead: "Meta ya no acepta el acceso a tu cuenta. Conecta otra vez aquí abajo, de la forma que prefieras.",
       broken: "La conexión necesita tu ayuda",
       brokenText: "Los mensajes que llegan se siguen guardando, pero no puedes enviar hasta reconectar.",
     },

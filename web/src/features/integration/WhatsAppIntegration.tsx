@@ -50,8 +50,10 @@ export function WhatsAppIntegration() {
         <>
           <Notice tone="bad" title={words.settings.reconnect.broken}>
             <p>
-              {new ApiError({ code: integration.error_code ?? "unexpected", message: "" }).wayOut ??
-                integration.error_message}
+              {isOwner && integration.error_code === "token_dead"
+                ? words.settings.reconnect.tokenDead
+                : (new ApiError({ code: integration.error_code ?? "unexpected", message: "" }).wayOut ??
+                  integration.error_message)}
             </p>
             <p>{words.settings.reconnect.brokenText}</p>
           </Notice>

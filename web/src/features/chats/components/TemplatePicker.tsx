@@ -7,7 +7,7 @@ import { Field } from "../../../components/Field";
 import { Icon } from "../../../components/Icon";
 import { ErrorNotice } from "../../../components/Notice";
 import { SubmitButton } from "../../../components/SubmitButton";
-import { useText, type Catalogue } from "../../../i18n";
+import { useLanguage, useText, type Catalogue } from "../../../i18n";
 import { asApiError, type ApiError } from "../../../services/api";
 import type { SentMessage, TemplateMessage } from "../../../services/whatsapp-messages";
 import { useSession } from "../../session/Session";
@@ -36,6 +36,7 @@ interface Props {
 export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
   const all = useText();
   const words = all.chat.templates;
+  const language = useLanguage();
   const session = useSession();
   const [templates, setTemplates] = useState<readonly Template[] | null>(null);
   const [search, setSearch] = useState("");
@@ -145,7 +146,7 @@ export default function TemplatePicker({ chatId, onClose, onSent }: Props) {
                 />
                 <span>
                   <strong>{template.name.replaceAll("_", " ")}</strong>{" "}
-                  <span className="small muted">{template.language}</span>
+                  <span className="small muted">{languageName(template.language, language)}</span>
                   <br />
                   <span className="small muted clamp">{previewOfTemplate(template, {}).body ?? words.bodyUnknown}</span>
                 </span>
@@ -219,4 +220,12 @@ function labelOf({ kind, name, place, button }: Blank, all: Catalogue): string {
 function hintOf({ kind, button }: Blank, value: string, all: Catalogue): string | undefined {
   if (kind !== "link_end") return undefined;
   return all.chat.templates.opens((button?.url ?? "").replace(/\{\{.*?\}\}/, value || "…"));
+}
+
+function languageName(code: string, language: string): string {
+  try {
+    return new Intl.DisplayNames(language, { type: "language" }).of(code.replace("_", "-")) ?? code;
+  } catch {
+    return code;
+  }
 }

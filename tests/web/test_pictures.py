@@ -59,19 +59,17 @@ def take() -> Callable[..., None]:
     def take(page: Page, name: str, *, whole: bool = False) -> None:
         page.mouse.move(0, 0)
         page.wait_for_timeout(700)
-        settings: dict[str, Any] = {"format": "webp", "quality": QUALITY}
+        before = page.viewport_size
+        assert before is not None
         if whole:
-            height = page.evaluate(
-                "document.querySelector('main')?.scrollHeight ?? document.body.scrollHeight"
-            )
-            before = page.viewport_size
-            assert before
-            page.set_viewport_size({"width": before["width"], "height": max(before["height"], height + 80)})
+            height = page.evaluate("document.querySelector('main').scrollHeight") + 80
+            page.set_viewport_size({"width": before["width"], "height": max(before["height"], height)})
             page.wait_for_timeout(300)
-        told = page.context.new_cdp_session(page).send("Page.captureScreenshot", settings)
+        told = page.context.new_cdp_session(page).send(
+            "Page.captureScreenshot", {"format": "webp", "quality": QUALITY}
+        )
         Path(folder, f"{name}.webp").write_bytes(base64.b64decode(told["data"]))
-        if whole:
-            page.set_viewport_size(before)
+        page.set_viewport_size(before)
 
     return take
 

@@ -32,10 +32,10 @@ $$;
 
 -- Words, not trigrams: of every message that is stored, ten words cost a fraction of sixty trigrams. Each word has
 -- its tenant before it (the beginning of its id), so that a search reads what its own tenant wrote and nothing else.
--- Without the accents that people leave out when they search.
+-- Without the accents that people leave out when they search. Of the longest text its beginning: a vector has a limit.
 create index messages_search_idx on public.messages using gin (
     to_tsvector('simple', 'o' || left(organization_id::text, 8) || regexp_replace(
-        translate(text, 'áàâãäéèêëíìîïóòôõöúùûüÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜ', 'aaaaaeeeeiiiiooooouuuuAAAAAEEEEIIIIOOOOOUUUU'),
+        translate(left(text, 10000), 'áàâãäéèêëíìîïóòôõöúùûüÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜ', 'aaaaaeeeeiiiiooooouuuuAAAAAEEEEIIIIOOOOOUUUU'),
         '[^[:alnum:]]+', ' o' || left(organization_id::text, 8), 'g'
     ))
 ) where text is not null;
@@ -96,7 +96,8 @@ begin
     where (m.organization_id = organization) is true and m.text is not null
         and to_tsvector('simple', 'o' || left(m.organization_id::text, 8) || regexp_replace(
             translate(
-                m.text, 'áàâãäéèêëíìîïóòôõöúùûüÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜ', 'aaaaaeeeeiiiiooooouuuuAAAAAEEEEIIIIOOOOOUUUU'
+                left(m.text, 10000),
+                'áàâãäéèêëíìîïóòôõöúùûüÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜ', 'aaaaaeeeeiiiiooooouuuuAAAAAEEEEIIIIOOOOOUUUU'
             ),
             '[^[:alnum:]]+', ' o' || left(m.organization_id::text, 8), 'g'
         )) @@ beginnings

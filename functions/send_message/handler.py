@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import json
 import re
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from mangum import Mangum
@@ -29,7 +29,6 @@ from starlette.routing import Route
 from functions.send_message.answers import answer_message, refuse_closed_window
 from shared import log
 from shared.errors import DatabaseUnavailable, InvalidBody, NotFound
-from shared.sender import PERMIT_SECONDS, Sender, finish_sends
 from shared.web import bearer_token, create_app, language_of, read_json, resources, validate
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from shared.database import Session
+    from shared.sender import Sender
     from shared.web import App
 
 NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
@@ -48,23 +48,34 @@ LARGEST_BATCH = 12_000_000
 UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+class Warm:
+    """What is kept while the function is warm: who sends, and the credentials that it has opened."""
+
+    @cached_property
+    def sender(self) -> Sender:
+        """Loaded by the first message that goes to Meta at once."""
+        from shared.sender import Sender
+
+        return Sender()
+
+
 def create(
     environ: Mapping[str, str] | None = None, transport: httpx.AsyncBaseTransport | None = None
 ) -> App:
     """Make the application; the credentials that it keeps while it is warm live and die with it."""
-    sender = Sender()
+    warm = Warm()
     routes = [
-        Route("/", partial(send_one, sender), methods=["POST"]),
+        Route("/", partial(send_one, warm), methods=["POST"]),
         Route("/batch", send_batch, methods=["POST"]),
         Route("/batch/{batch_id}", show_batch, methods=["GET"]),
         Route("/batch/{batch_id}/cancel", cancel_batch, methods=["POST"]),
-        Route("/retry", partial(retry, sender), methods=["POST"]),
-        Route("/read", partial(mark_read, sender), methods=["POST"]),
+        Route("/retry", partial(retry, warm), methods=["POST"]),
+        Route("/read", partial(mark_read, warm), methods=["POST"]),
     ]
     return create_app("whatsapp-send-message", routes, need=NEED, environ=environ, transport=transport)
 
 
-async def send_one(sender: Sender, request: Request) -> Response:
+async def send_one(warm: Warm, request: Request) -> Response:
     """Accept one message under the agent's own right, send it, and write down what became of it."""
     from functions.send_message.models import OrganizationField, read_item
 
@@ -85,10 +96,10 @@ async def send_one(sender: Sender, request: Request) -> Response:
     )
     if begun.get("refusal"):
         raise refuse_closed_window(begun, is_batch=False)
-    return await complete(sender, request, begun, token)
+    return await complete(warm, request, begun, token)
 
 
-async def retry(sender: Sender, request: Request) -> Response:
+async def retry(warm: Warm, request: Request) -> Response:
     """Send a message's content once more, as a person decided."""
     from functions.send_message.models import RetryBody
 
@@ -97,10 +108,10 @@ async def retry(sender: Sender, request: Request) -> Response:
     begun = await session_of(request, token).rpc("begin_retry", {"message": str(body.message_id)})
     if begun.get("refusal"):
         raise refuse_closed_window(begun, is_batch=False)
-    return await complete(sender, request, begun, token)
+    return await complete(warm, request, begun, token)
 
 
-async def complete(sender: Sender, request: Request, begun: Mapping[str, Any], token: str) -> Response:
+async def complete(warm: Warm, request: Request, begun: Mapping[str, Any], token: str) -> Response:
     """Call Meta for what was accepted, unless it waits in the queue or was sent under the same key before."""
     message, send = begun["message"], begun.get("send")
     if message is None:
@@ -111,8 +122,10 @@ async def complete(sender: Sender, request: Request, begun: Mapping[str, Any], t
         if message["status"] == "queued":
             await wake_worker(request)
         return answer_message(message, language_of(request))
+    from shared.sender import PERMIT_SECONDS, finish_sends
+
     await asyncio.sleep(send["wait_seconds"])
-    result = await sender.send(resources(request), send, user_token=token)
+    result = await warm.sender.send(resources(request), send, user_token=token)
     # In use for one second more: only then is the number's pace kept, whatever the way to Meta took.
     permits = [{"id": send["permit"], "seconds": PERMIT_SECONDS}]
     try:
@@ -176,7 +189,7 @@ async def cancel_batch(request: Request) -> Response:
     return JSONResponse({"batch": batch})
 
 
-async def mark_read(sender: Sender, request: Request) -> Response:
+async def mark_read(warm: Warm, request: Request) -> Response:
     """Mark as read on our side, then at Meta: the customer's ticks turn blue."""
     from functions.send_message.models import ReadBody
 
@@ -192,7 +205,7 @@ async def mark_read(sender: Sender, request: Request) -> Response:
     )
     send = begun["send"]
     if send is not None:
-        credentials = await sender.load_credentials(resources(request), send)
+        credentials = await warm.sender.load_credentials(resources(request), send)
         told = {"messaging_product": "whatsapp", "status": "read", "message_id": send["wamid"]}
         if body.typing:
             told["typing_indicator"] = {"type": "text"}

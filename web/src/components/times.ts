@@ -32,6 +32,11 @@ export function dayOf(date: Date, language: Language): string {
   return format(language, { day: "numeric", month: "long", year: "numeric" }).format(date);
 }
 
+/** A day where there is little room. */
+export function shortDay(date: Date, language: Language): string {
+  return format(language, { dateStyle: "medium" }).format(date);
+}
+
 export function daysAgo(date: Date, now: Date): number {
   const midnight = (moment: Date) => new Date(moment.getFullYear(), moment.getMonth(), moment.getDate()).getTime();
   return Math.round((midnight(now) - midnight(date)) / 86_400_000);

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { Copyable } from "../../../components/Copyable";
 import { Icon } from "../../../components/Icon";
 import { Notice } from "../../../components/Notice";
-import { dayOf, relativeTime, toDate } from "../../../components/times";
+import { dayOf, relativeTime, shortDay, toDate } from "../../../components/times";
 import { useNow } from "../../../components/useNow";
 import { useLanguage, useText } from "../../../i18n";
 import type { Integration } from "../../../services/whatsapp-integration";
@@ -68,7 +68,7 @@ export function ConnectedCard({
                 {!token.is_valid
                   ? words.connected.tokenDead
                   : token.expires_at
-                    ? words.connected.tokenExpires(dayOf(toDate(token.expires_at), language))
+                    ? words.connected.tokenExpires(shortDay(toDate(token.expires_at), language))
                     : words.connected.tokenForever}
               </span>
             ) : (

@@ -15,7 +15,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared import log
-from shared.errors import AppError, DatabaseUnavailable, Unavailable
+from shared.errors import (
+    AppError,
+    DatabaseUnavailable,
+    Forbidden,
+    Misconfigured,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 from shared.webhooks import parse_delivery
 
 if TYPE_CHECKING:
@@ -23,6 +32,9 @@ if TYPE_CHECKING:
 
 # Meta waits for five to ten seconds (unpublished); an honest 503 within that is repeated, a late 200 is too.
 SECONDS = 8.0
+# These say nothing about what was delivered (a wrong key, a schema that PostgREST does not know yet, a
+# gateway), and may be over at the next attempt: no delivery is put aside for them.
+NOT_OF_CONTENT = (Forbidden, Misconfigured, NotFound, TooManyRequests, Unauthorized)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +87,8 @@ async def store_delivery(
         stored = Stored(**await _call(resources, params))
     except Unavailable:
         raise
+    except NOT_OF_CONTENT as refusal:
+        raise DatabaseUnavailable from refusal
     except AppError as refusal:
         log.error("delivery.not_storable", error=refusal, digest=params["body_digest"])
         stored = await _store_raw(resources, params, refusal)
@@ -89,7 +103,7 @@ async def _store_raw(resources: Resources, params: dict[str, Any], refusal: AppE
     try:
         return Stored(**await _call(resources, raw))
     except AppError as second:
-        # Not the content's fault, then: wrong keys, a missing migration. Meta will repeat it meanwhile.
+        # Not the content's fault, then. Meta will repeat it meanwhile.
         raise DatabaseUnavailable from second
 
 

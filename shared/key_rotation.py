@@ -75,10 +75,14 @@ async def rotate_keys(
 
 def _reencrypt(keys: KeyRing, row: dict[str, Any], rotation: Rotation) -> dict[str, Any] | None:
     outdated = {name: text for name, text in row["secrets"].items() if keys.needs_rotation(text)}
+    # A secret that has become the previous one was encrypted for the column in which it stood.
+    sealed_as: dict[str, str] = row["sealed_as"]
     try:
         renewed = {
             name: keys.encrypt(
-                keys.decrypt(text, row_id=row["id"], column=name), row_id=row["id"], column=name
+                keys.decrypt(text, row_id=row["id"], column=sealed_as[name]),
+                row_id=row["id"],
+                column=sealed_as[name],
             )
             for name, text in outdated.items()
         }

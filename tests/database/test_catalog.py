@@ -55,6 +55,16 @@ RULES = {
             and has_table_privilege('authenticated', c.oid, 'delete, truncate, trigger, references')
             and c.relname <> 'organization_members'
     """,
+    "every column of ciphertexts is rotated": """
+        select c.relname || '.' || a.attname from pg_constraint k
+        join pg_class c on c.oid = k.conrelid
+        join pg_attribute a on a.attrelid = c.oid and a.attnum = any (k.conkey)
+        where k.contype = 'c' and k.connamespace = 'public'::regnamespace
+            and position('v1.%' in pg_get_constraintdef(k.oid)) > 0
+            and not exists (
+                select from private.secret_places() p where p.place = c.relname and p.column_name = a.attname
+            )
+    """,
     "every foreign key has an index": """
         select k.conrelid::regclass::text || ': ' || k.conname from pg_constraint k
         where k.contype = 'f' and k.connamespace = 'public'::regnamespace

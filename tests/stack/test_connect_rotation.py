@@ -158,6 +158,56 @@ def test_a_thousand_connections_are_rotated_while_messages_are_sent(
         assert only_new.decrypt(pin, row_id=str(id_), column="pin") == "123456"
 
 
+def test_the_secrets_of_endpoints_are_rotated_with_everything_else(
+    world: World,
+    environ: dict[str, str],
+    ring: str,
+    new_organization: Callable[..., Organization],
+    database: Connection,
+) -> None:
+    organization = new_organization().id
+    keys = KeyRing.from_setting(world.variables["ENCRYPTION_KEYS"])
+    row = database.execute("select gen_random_uuid()::text").fetchone()
+    assert row is not None
+    endpoint = str(row[0])
+    # The previous secret was encrypted as the one in use.
+    of_bot = [
+        keys.encrypt(text, row_id=organization, column="endpoint_secret") for text in ("newer", "older")
+    ]
+    of_endpoint = [
+        keys.encrypt(text, row_id=endpoint, column="signing_secret") for text in ("newer", "older")
+    ]
+    database.execute(
+        "insert into bots (organization_id, endpoint_secret, previous_secret) values (%s, %s, %s)",
+        (organization, *of_bot),
+    )
+    database.execute(
+        "insert into event_endpoints (id, organization_id, url, kinds, signing_secret, previous_secret)"
+        " values (%s, %s, 'https://example.com/hook', '{message.received}', %s, %s)",
+        (endpoint, organization, *of_endpoint),
+    )
+
+    rotation = run(rotate(environ, is_dry_run=False))
+
+    only_new = KeyRing.from_setting(ring.split(",", maxsplit=1)[0])
+    rows = database.execute(
+        "select b.endpoint_secret, b.previous_secret, e.signing_secret, e.previous_secret"
+        " from bots as b join event_endpoints as e using (organization_id) where organization_id = %s",
+        (organization,),
+    ).fetchall()
+    database.execute("delete from organizations where id = %s", (organization,))
+    (found,) = rows
+    assert [only_new.decrypt(text, row_id=organization, column="endpoint_secret") for text in found[:2]] == [
+        "newer",
+        "older",
+    ]
+    assert [only_new.decrypt(text, row_id=endpoint, column="signing_secret") for text in found[2:]] == [
+        "newer",
+        "older",
+    ]
+    assert {"bots", "event_endpoints"} <= rotation.outdated.keys()
+
+
 def test_a_dry_run_counts_and_changes_nothing(
     environ: dict[str, str], many: list[str], database: Connection
 ) -> None:

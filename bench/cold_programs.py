@@ -171,7 +171,7 @@ ANSWERS: dict[str, Any] = {
     "/rest/v1/rpc/finish_sends": [MESSAGE],
     "/rest/v1/rpc/take_management_calls": None,
     "/rest/v1/rpc/learn_number": {},
-    "/rest/v1/rpc/claim_sends": {"claimed": [], "next_seconds": None},
+    "/rest/v1/rpc/claim_sends": {"claimed": [], "next_seconds": None, "is_held_up": False},
     "/rest/v1/rpc/claim_jobs": {"jobs": [], "next_seconds": None},
     "/rest/v1/whatsapp_integrations": [STORED_ROW],
     "/rest/v1/event_endpoints": [],

@@ -26,6 +26,10 @@ create table public.send_queue (
     message_id uuid not null,
     organization_id uuid not null,
     integration_id uuid not null,
+    -- Messages of one chat leave one after another, in the order in which they were written: the first of a chat and
+    -- priority holds up the others until its outcome is known, whoever has it in hand and whatever it waits for.
+    chat_id uuid not null,
+    written_at timestamptz not null,
     -- A person's own message goes before those of a batch.
     priority smallint not null default 0,
     run_at timestamptz not null default now(),
@@ -46,6 +50,7 @@ comment on table public.send_queue is 'Messages that a worker is to send: leased
 create index send_queue_waiting_idx on public.send_queue (integration_id, priority, run_at, message_id)
     where lease_until is null;
 create index send_queue_integration_idx on public.send_queue (integration_id, organization_id);
+create index send_queue_chat_idx on public.send_queue (chat_id, priority, written_at, message_id);
 create index send_queue_lease_idx on public.send_queue (lease_until) where lease_until is not null;
 
 -- The same key and the same request are the same message, however often and from wherever it is sent.

@@ -240,6 +240,9 @@ begin
     end if;
 
     outgoing := private.settle_recipients(organization, outgoing);
+    -- The rows that refer to contacts would lock them after the chats: a deadlock with whoever stores a delivery.
+    perform from public.contacts as c where c.id in (select o.contact_id from unnest(outgoing) as o) order by c.id
+    for key share;
     perform from public.chats as c where c.id in (select o.chat_id from unnest(outgoing) as o) order by c.id for update;
 
     if is_batch then
@@ -249,11 +252,9 @@ begin
     else
         one := outgoing[1];
         must_wait := private.pair_wait(organization, one.contact_id);
-        -- Nor does anything overtake what the same person is still waiting for.
+        -- Nor does anything overtake what the same person is still waiting for, be it in a worker's hands.
         is_queued := must_wait > longest_wait or exists (
-            select from public.send_queue as q
-            join public.messages as m on m.id = q.message_id
-            where q.integration_id = number.id and q.priority = 0 and q.lease_until is null and m.chat_id = one.chat_id
+            select from public.send_queue as q where q.chat_id = one.chat_id and q.priority = 0
         );
     end if;
 
@@ -297,9 +298,12 @@ begin
         end if;
     end if;
     if is_queued then
-        insert into public.send_queue (message_id, organization_id, integration_id, priority, run_at)
+        insert into public.send_queue (
+            message_id, organization_id, integration_id, chat_id, written_at, priority, run_at
+        )
         select
-            o.message_id, organization, number.id, case when is_batch then 10 else 0 end,
+            o.message_id, organization, number.id, o.chat_id, now() + o.nr * interval '1 microsecond',
+            case when is_batch then 10 else 0 end,
             -- A batch keeps its order.
             clock_timestamp() + must_wait + o.nr * interval '1 microsecond'
         from unnest(outgoing) as o;

@@ -174,8 +174,12 @@ begin
     from jsonb_array_elements(results) as r
     where q.message_id = (r ->> 'message_id')::uuid and r ->> 'outcome' = 'retry'
         and q.lease_token = (r ->> 'lease_token')::bigint and q.is_started;
-    insert into public.send_queue (message_id, organization_id, integration_id, run_at, attempts)
-    select m.id, m.organization_id, i.id, clock_timestamp() + make_interval(secs => (r ->> 'retry_seconds')::float8), 1
+    insert into public.send_queue (
+        message_id, organization_id, integration_id, chat_id, written_at, run_at, attempts
+    )
+    select
+        m.id, m.organization_id, i.id, m.chat_id, m.created_at,
+        clock_timestamp() + make_interval(secs => (r ->> 'retry_seconds')::float8), 1
     from jsonb_array_elements(results) as r
     join public.messages as m on m.id = (r ->> 'message_id')::uuid
     join public.whatsapp_integrations as i on i.organization_id = m.organization_id

@@ -2,7 +2,8 @@
 
 -- Claims up to `wanted` waiting messages of each connected number for a minute. What the worker gets is only
 -- reserved: before a send it must start it. Also puts in order what killed workers left.
--- Answers {claimed: [send + {lease_token, attempts}], next_seconds}: when the next one is due, null if none waits.
+-- Answers {claimed: [send + {lease_token, attempts}], next_seconds, is_held_up}: when the next one is due, null if
+-- none waits; and whether some wait only for an earlier one of their chat.
 -- Numbers in `except_for` are left alone: the worker has enough of theirs.
 create function public.claim_sends(wanted integer default 100, except_for uuid[] default '{}') returns jsonb
 language plpgsql volatile
@@ -11,6 +12,7 @@ set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
     claimed jsonb;
+    left_over jsonb;
 begin
     perform private.heal_sends();
     with recursive numbers as (
@@ -32,6 +34,12 @@ begin
         cross join lateral (
             select q.message_id from public.send_queue as q
             where q.integration_id = n.integration_id and q.lease_until is null and q.run_at <= clock_timestamp()
+                -- Whoever has the earlier one: until its outcome is known, it may still have to be sent again.
+                and not exists (
+                    select from public.send_queue as e
+                    where e.chat_id = q.chat_id
+                        and (e.priority, e.written_at, e.message_id) < (q.priority, q.written_at, q.message_id)
+                )
             order by q.priority, q.run_at, q.message_id
             -- Half a second's worth: what one worker holds, no other can send.
             limit least(wanted, greatest(20, private.per_second(i) / 2))
@@ -56,15 +64,26 @@ begin
     join public.messages as m on m.id = l.message_id
     join public.whatsapp_integrations as i on i.id = l.integration_id;
 
-    return jsonb_build_object('claimed', claimed, 'next_seconds', (
+    select jsonb_build_object(
+        'next_seconds',
         -- Null where there is none: greatest() would make a zero of it.
-        select case when min(q.run_at) is not null then greatest(0, extract(
-            epoch from min(greatest(q.run_at, i.sends_paused_until)) - clock_timestamp()
-        )) end
+        case when min(w.run_at) filter (where not w.is_held_up) is not null then greatest(0, extract(
+            epoch from min(greatest(w.run_at, w.sends_paused_until)) filter (where not w.is_held_up) - clock_timestamp()
+        )) end,
+        'is_held_up', coalesce(bool_or(w.is_held_up), false)
+    )
+    into left_over
+    from (
+        select q.run_at, i.sends_paused_until, exists (
+            select from public.send_queue as e
+            where e.chat_id = q.chat_id
+                and (e.priority, e.written_at, e.message_id) < (q.priority, q.written_at, q.message_id)
+        ) as is_held_up
         from public.send_queue as q
         join public.whatsapp_integrations as i on i.id = q.integration_id and i.status = 'connected'
         where q.lease_until is null and i.id <> all (except_for)
-    ));
+    ) as w;
+    return left_over || jsonb_build_object('claimed', claimed);
 end
 $$;
 

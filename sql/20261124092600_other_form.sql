@@ -60,8 +60,8 @@ begin
     where old.type <> 'reaction';
     update public.idempotency_keys as k set message_id = fresh
     where k.organization_id = old.organization_id and k.key = 'other_form:' || old.id;
-    insert into public.send_queue (message_id, organization_id, integration_id)
-    select fresh, i.organization_id, i.id
+    insert into public.send_queue (message_id, organization_id, integration_id, chat_id, written_at)
+    select fresh, i.organization_id, i.id, old.chat_id, now()
     from public.whatsapp_integrations as i where i.organization_id = old.organization_id;
     return fresh;
 end

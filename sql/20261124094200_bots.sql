@@ -286,6 +286,9 @@ begin
     from public.jobs as j
     join public.messages as m on m.id = (j.payload ->> 'message_id')::uuid and m.organization_id = j.organization_id
     where j.id = job;
+    -- Contacts before chats, as everywhere.
+    perform from public.contacts as c
+    where c.id = message.contact_id and c.organization_id = message.organization_id for key share;
     perform from public.chats as c
     where c.id = message.chat_id and c.organization_id = message.organization_id for update;
     -- A person may have answered while the endpoint thought.
@@ -314,8 +317,12 @@ begin
         returning id
     ),
     queued as (
-        insert into public.send_queue (message_id, organization_id, integration_id, priority, run_at)
-        select r.id, message.organization_id, number.id, 0, clock_timestamp() + r.nr * interval '1 microsecond'
+        insert into public.send_queue (
+            message_id, organization_id, integration_id, chat_id, written_at, priority, run_at
+        )
+        select
+            r.id, message.organization_id, number.id, message.chat_id, now() + r.nr * interval '1 microsecond', 0,
+            clock_timestamp() + r.nr * interval '1 microsecond'
         from replies as r
         order by r.nr
         returning message_id

@@ -104,6 +104,9 @@ class SendQueue:
         self._results: list[dict[str, Any]] = []
         self._permits: list[dict[str, Any]] = []
         self._has_results = asyncio.Event()
+        # Set when outcomes were written, or it is time to stop: an earlier message no longer holds up others.
+        self._has_news = asyncio.Event()
+        self._is_held_up = False
         self._slots = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._sending: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -112,6 +115,7 @@ class SendQueue:
     def stop(self) -> None:
         """Start nothing more; `run` returns when what is on its way has arrived."""
         self._stopping.set()
+        self._has_news.set()
 
     async def run(self, *, seconds: float | None = None, is_patient: bool = True) -> int:
         """Work for so many seconds, or for ever; without patience, until nothing is due. Count the sends."""
@@ -132,13 +136,15 @@ class SendQueue:
     async def _pause(self, next_seconds: float | None) -> None:
         idle = BUSY_SECONDS if self._lines else IDLE_SECONDS
         seconds = idle if next_seconds is None else min(idle, max(next_seconds, 0.02))
+        awaited = self._has_news if self._is_held_up else self._stopping
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.wait_for(awaited.wait(), seconds)
 
     async def _claim(self) -> float | None:
         claimed = sum(len(line.pending) for line in self._lines.values())
         if claimed >= MOST_CLAIMED:
             return None
+        self._has_news.clear()
         enough = [line.integration_id for line in self._lines.values() if line.has_enough]
         try:
             answer = await self._resources.database.call_rpc(
@@ -149,6 +155,7 @@ class SendQueue:
             return IDLE_SECONDS
         for send in answer["claimed"]:
             self._line_of(send["integration_id"]).pending.append(send)
+        self._is_held_up = answer["is_held_up"]
         next_seconds: float | None = answer["next_seconds"]
         return next_seconds
 
@@ -259,6 +266,7 @@ class SendQueue:
             self._has_results.clear()
         try:
             await finish_sends(self._resources, results, permits)
+            self._has_news.set()
         except DatabaseUnavailable:
             # What Meta has accepted is not forgotten while this process lives.
             self._results = results + self._results

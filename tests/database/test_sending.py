@@ -63,10 +63,15 @@ class Number:
                 select %(o)s, d.id, d.contact_id, 'outbound', 'text', '{"text": {"body": "hola"}}', now()
                 from generate_series(0, %(count)s - 1) as n
                 join numbered as d on d.nr = n %% %(people)s + 1
-                returning id
+                returning id, chat_id
             )
-            insert into send_queue (message_id, organization_id, integration_id, lease_token, lease_until)
-            select m.id, %(o)s, %(i)s, 1, now() + interval '1 minute' from m
+            insert into send_queue (
+                message_id, organization_id, integration_id, chat_id, written_at, lease_token, lease_until
+            )
+            select
+                m.id, %(o)s, %(i)s, m.chat_id, now() + row_number() over () * interval '1 microsecond', 1,
+                now() + interval '1 minute'
+            from m
             returning message_id::text
             """,
             {
@@ -204,6 +209,51 @@ def test_a_killed_worker_leaves_what_it_started_uncertain_and_the_rest_waiting(n
         "select count(*), count(lease_until) from send_queue where organization_id = %s",
         (number.tenant.organization_id,),
     ).fetchone() == (2, 0)
+
+
+def test_a_later_message_of_a_chat_waits_for_the_outcome_of_the_earlier_one(number: Number) -> None:
+    earlier, later = number.queue(2, people=1)
+    (other,) = number.queue(1, people=3)[:1]
+    number.database.execute(
+        "update send_queue set lease_until = null, run_at = now() - interval '1 second' where chat_id in"
+        " (select chat_id from send_queue where message_id = any(%s::uuid[]))",
+        ([earlier, other],),
+    )
+
+    def claim() -> tuple[set[str], Any, bool]:
+        """Claim for this number alone: a worker of the running stack must not be in between."""
+        others = [
+            str(row[0])
+            for row in number.database.execute(
+                "select id from whatsapp_integrations where id <> %s", (number.tenant.integration_id,)
+            ).fetchall()
+        ]
+        with number.database.transaction():
+            row = number.database.execute("select claim_sends(100, %s::uuid[])", (others,)).fetchone()
+        assert row is not None
+        claimed = {each["message_id"] for each in row[0]["claimed"]}
+        return claimed, row[0]["next_seconds"], row[0]["is_held_up"]
+
+    first = claim()
+    while_it_is_in_hand = claim()
+    token = 2
+    number.start([earlier], token)
+    number.finish({"message_id": earlier, "lease_token": token, "outcome": "retry", "retry_seconds": 3600})
+    claimed, next_seconds, is_held_up = claim()
+    number.database.execute("update send_queue set run_at = now() where message_id = %s", (earlier,))
+    again = claim()
+    number.start([earlier], token + 1)
+    number.finish(
+        {"message_id": earlier, "lease_token": token + 1, "outcome": "accepted", "wamid": "wamid.3"}
+    )
+    afterwards = claim()
+
+    assert first == ({earlier, other}, None, True)
+    assert while_it_is_in_hand == (set(), None, True)
+    assert (claimed, is_held_up) == (set(), True)
+    assert 3590 < next_seconds <= 3600
+    assert again[0] == {earlier}
+    assert afterwards == ({later}, None, False)
 
 
 def test_what_meta_said_counts_even_from_who_has_lost_the_lease(number: Number) -> None:

@@ -106,8 +106,8 @@ class Lambda:
 
     def cpu_ms(self) -> float:
         """Return the processor time that it has taken so far: what a busy machine changes least."""
-        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text("ascii").split()[0]) for task in tasks) / 1e6
+        # Linux's own clock of that process, with the threads that have ended: clock_getcpuclockid(3).
+        return time.clock_gettime((~self._process.pid << 3) | 2) * 1000
 
     def memory_mb(self) -> tuple[float, float]:
         """Return what it holds in memory now, and the most that it ever held."""

@@ -390,7 +390,7 @@ def _judge(growth: dict[str, float], scale: Scale) -> list[Aim]:
             text=f"{name} costs at most {limits[name]:.2f} of the first at {scale.sizes[-1]:,} messages",
             measured=f"{grown:.2f}",
             is_met=grown <= limits[name],
-            bound_by="" if grown <= limits[name] else BOUND,
+            bound_by="" if grown <= limits[name] else BOUND_OF_NAMES if "name" in name else BOUND,
         )
         for name, grown in growth.items()
     ]

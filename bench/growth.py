@@ -396,6 +396,10 @@ def _judge(growth: dict[str, float], scale: Scale) -> list[Aim]:
     ]
 
 
+BOUND_OF_NAMES = (
+    "Every contact here has the word that is asked for in its name: the lists of its trigrams hold the "
+    "contacts of all tenants, and each is crossed with the tenant's own."
+)
 BOUND = (
     "The plans in `bench/plans` go by indexes alone; what is more are their levels, and pages out of cache."
 )

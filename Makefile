@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11 py
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pictures replay demo story up down doctor rotate-keys test coverage check format lock openapi package rehearse rehearse-vercel bench bench-full
+.PHONY: help setup pictures replay demo story up down doctor rotate-keys test chaos fuzz coverage check format lock openapi package rehearse rehearse-vercel bench bench-full
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ test: setup ## Run every test (one file: make test ARGS=tests/unit/test_crypto.p
 
 pictures: setup ## Take the pictures of the dashboard anew, in two minutes (docs/pictures.md)
 	@PICTURES=docs/pictures $(RUN) -m pytest tests/web/test_pictures.py
+
+chaos: setup ## Play ten minutes of life while everything breaks, and compare the ledgers (ARGS=--help)
+	@$(RUN) -m tests.chaos $(ARGS)
+
+fuzz: setup ## Run all fuzzers at length, seeds printed (ARGS=--help)
+	@$(RUN) -m tests.fuzz $(ARGS)
 
 coverage: setup ## Run every test and tell which lines and branches none of them takes, in the services too
 	@$(RUN) -m pytest --cov --cov-report=term $(ARGS)

@@ -81,7 +81,9 @@ def database_server(tmp_path: Path) -> Iterator[tuple[Server, str]]:
     postgres = Postgres(folder, port=port, password=password)
     postgres.make()
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
-    server = Server(list(postgres.command), lambda: _answers(url), cwd="/", **postgres.subprocess_arguments)
+    # The local stack's own server may forget its last moment in a crash; what is proven here may not.
+    command = [*postgres.command, "-c", "synchronous_commit=on", "-c", "full_page_writes=on"]
+    server = Server(command, lambda: _answers(url), cwd="/", **postgres.subprocess_arguments)
     yield server, url
     server.end(signal.SIGINT)
     postgres.remove()

@@ -111,6 +111,10 @@ declare
     mine uuid[] := array(select private.my_organization_ids());
     organization uuid;
 begin
+    -- Without any of them the newest chat of all would be marked, and nobody has opened that.
+    if num_nonnulls(chat, message, message_wamid) = 0 then
+        perform private.refuse('message_not_found', 'This message does not exist, or you cannot see it.');
+    end if;
     if chat is not null then
         select c.organization_id into organization from public.chats as c where c.id = chat and c.organization_id = any (mine);
         if organization is null then

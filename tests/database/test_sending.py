@@ -256,6 +256,18 @@ def test_a_later_message_of_a_chat_waits_for_the_outcome_of_the_earlier_one(numb
     assert afterwards == ({later}, None, False)
 
 
+def test_a_call_that_names_no_chat_marks_none_as_read(tenant: Tenant, database: Connection) -> None:
+    claims = json.dumps({"sub": str(tenant.owner_id), "role": "authenticated"})
+
+    with database.transaction():
+        database.execute("select set_config('request.jwt.claims', %s, true)", (claims,))
+        database.execute("set local role authenticated")
+        with pytest.raises(psycopg.errors.RaiseException) as refusal, database.transaction():
+            database.execute("select public.begin_read()")
+
+    assert refusal.value.diag.message_detail == "message_not_found"
+
+
 def test_what_meta_said_counts_even_from_who_has_lost_the_lease(number: Number) -> None:
     (one,) = number.queue(1)
     number.start([one])

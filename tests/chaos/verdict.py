@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MOST_MESSAGES = 5_000
 MOST_SENTENCES = 40
-# A hello is a question too: each of both is answered by the bot.
-ANSWERED_BY_BOT = ("text", "image")
+# Whatever has words, the name of a place too: each holds the bot's keyword.
+ANSWERED_BY_BOT = ("text", "image", "location")
 AT_META = ("accepted", "sent", "delivered", "read", "played")
 # What the troubles themselves bring about: an outcome that nobody knows, or a refusal that was asked for.
 KNOWN_FAILURES = (190, 131016, 131056, 130429, None)

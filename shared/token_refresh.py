@@ -58,22 +58,28 @@ async def refresh_token(tools: Resources, access: StoredAccess) -> Renewal:
     return await _keep(tools, access, str(answer["access_token"]), expires_at)
 
 
-async def refresh_due_tokens(tools: Resources) -> int:
+# As many as `find_stale_platform_tokens` names at once.
+COPIED_AT_ONCE = 100
+
+
+async def refresh_due_tokens(tools: Resources) -> tuple[int, bool]:
     """Do what no token's own job does: revive lost renewals, and copy a new token of the platform's around.
 
-    Returns how many were revived or copied.
+    Returns how many were revived or copied, and whether more may be left.
     """
     service = tools.database.as_service()
     revived: int = await service.rpc("revive_token_refreshes")
     if not tools.settings.has("WHATSAPP_ACCESS_TOKEN"):
-        return revived
+        return revived, False
     current = hash_platform_token(tools.keys, tools.settings.whatsapp_access_token)
     stale: list[str] = await service.rpc("find_stale_platform_tokens", {"current_hash": current}) or []
+    copied = 0
     for integration_id in stale:
         access = await load_access(tools, integration_id)
         if access is not None:
-            await _copy_platform_token(tools, access)
-    return revived + len(stale)
+            copied += (await _copy_platform_token(tools, access)).is_refreshed
+    # What cannot be copied is named again each time: without progress, the next round is the schedule's.
+    return revived + copied, copied > 0 and len(stale) == COPIED_AT_ONCE
 
 
 def hash_platform_token(keys: KeyRing, token: str) -> str:

@@ -9,7 +9,8 @@ create table public.job_schedules (
 comment on table public.job_schedules is 'Jobs that come again by themselves; change `every` to have them more or less often.';
 insert into public.job_schedules (kind, every, what) values
     ('sweep', '1 hour', 'Forgets what is older than its retention period.'),
-    ('refresh_connections', '1 day', 'Reads number facts and templates of every connection anew.');
+    ('refresh_connections', '1 day', 'Reads number facts and templates of every connection anew.'),
+    ('refresh_tokens', '10 minutes', 'Copies a new token of the platform''s to its connections, and revives lost renewals.');
 
 create table public.retention_periods (
     subject text primary key,

@@ -15,7 +15,7 @@ from functions.worker.media import fetch_media
 from functions.worker.other_form import retry_other_form
 from functions.worker.send_queue import SendQueue
 from functions.worker.syncing import sync_connection
-from functions.worker.tokens import renew_token
+from functions.worker.tokens import refresh_tokens, renew_token
 from functions.worker.upkeep import refresh_connections, sweep
 from shared.sender import Sender
 
@@ -35,6 +35,7 @@ JOBS: Mapping[str, JobFunction] = {
     "sweep": sweep,
     "refresh_connections": refresh_connections,
     "refresh_token": renew_token,
+    "refresh_tokens": refresh_tokens,
     "measure_work": measure_work,
 }
 

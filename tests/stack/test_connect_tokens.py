@@ -149,16 +149,20 @@ def test_a_new_token_of_the_platforms_reaches_every_connection_in_its_account(
 
     async def deploy_and_wait() -> tuple[int, int, str]:
         tools = Resources({**world.variables, "WHATSAPP_ACCESS_TOKEN": fresh}, (), None)
-        copied = [await refresh_due_tokens(tools) for _ in range(2)]
+        is_more_left, copied = True, 0
+        while is_more_left:
+            count, is_more_left = await refresh_due_tokens(tools)
+            copied += count
+        again, _ = await refresh_due_tokens(tools)
         access = await load_access(tools, status(owner)["id"])
         assert access is not None
         await tools.close()
-        return copied[0], copied[1], access.token
+        return copied, again, access.token
 
-    first, second, stored = run(deploy_and_wait())
+    copied, again, stored = run(deploy_and_wait())
 
-    assert first >= 1
-    assert second == 0
+    assert copied >= 1
+    assert again == 0
     assert stored == fresh
     assert at_meta(simulator, number)[0]["status"] == "CONNECTED"
 

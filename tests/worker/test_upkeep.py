@@ -81,6 +81,7 @@ async def test_the_clock_makes_each_job_once(database: Connection, work_off: Wor
     assert made == [
         ("measure_work", 1, "done"),
         ("refresh_connections", 1, "done"),
+        ("refresh_tokens", 1, "done"),
         ("sweep", 1, "done"),
     ]
     late = database.execute("select count(*) from job_schedules where next_at < now() + every * 0.5")

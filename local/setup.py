@@ -75,7 +75,7 @@ def _set_up_python(*, insists: bool) -> bool:
     _run(
         [
             *(str(VENV_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"),
-            # The lock names all there is: what a package asks for besides is not looked up, and cannot be newer.
+            # The lock names all there is: what a package asks for besides is not looked up anew.
             "--no-deps",
             *("--require-hashes", "--only-binary", ":all:", "--progress-bar", "off", "-r", str(PYTHON_LOCK)),
         ],

@@ -10,6 +10,7 @@ comment on table public.job_schedules is 'Jobs that come again by themselves; ch
 insert into public.job_schedules (kind, every, what) values
     ('sweep', '1 hour', 'Forgets what is older than its retention period.'),
     ('refresh_connections', '1 day', 'Reads number facts and templates of every connection anew.'),
+    ('settle_sends', '1 minute', 'Returns sends whose worker has died, and calls uncertain those that it had begun.'),
     ('refresh_tokens', '10 minutes', 'Copies a new token of the platform''s to its connections, and revives lost renewals.');
 
 create table public.retention_periods (
@@ -139,5 +140,13 @@ $$;
 
 revoke execute on all functions in schema private from public;
 grant execute on all functions in schema private to service_role;
-revoke execute on function public.sweep, public.plan_refreshes from public, anon, authenticated;
-grant execute on function public.sweep, public.plan_refreshes to service_role;
+-- What each claim does too; here also for a queue that nobody claims from.
+create function public.settle_sends() returns void
+language sql volatile
+set search_path = ''
+as $$
+    select private.heal_sends()
+$$;
+
+revoke execute on function public.sweep, public.plan_refreshes, public.settle_sends from public, anon, authenticated;
+grant execute on function public.sweep, public.plan_refreshes, public.settle_sends to service_role;

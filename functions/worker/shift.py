@@ -16,7 +16,7 @@ from functions.worker.other_form import retry_other_form
 from functions.worker.send_queue import SendQueue
 from functions.worker.syncing import sync_connection
 from functions.worker.tokens import refresh_tokens, renew_token
-from functions.worker.upkeep import refresh_connections, sweep
+from functions.worker.upkeep import refresh_connections, settle_sends, sweep
 from shared.sender import Sender
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ JOBS: Mapping[str, JobFunction] = {
     "deliver_event": deliver_event,
     "sync_connection": sync_connection,
     "sweep": sweep,
+    "settle_sends": settle_sends,
     "refresh_connections": refresh_connections,
     "refresh_token": renew_token,
     "refresh_tokens": refresh_tokens,

@@ -34,6 +34,12 @@ async def sweep(work: Work) -> Outcome:
     return retry(work.job, "more is left", seconds=1.0)
 
 
+async def settle_sends(work: Work) -> Outcome:
+    """Do one job of kind settle_sends: what a dead process was sending is returned, or called uncertain."""
+    await work.call("settle_sends")
+    return DONE
+
+
 async def refresh_connections(work: Work) -> Outcome:
     """Do one job of kind refresh_connections: a job for each."""
     planned = await work.call("plan_refreshes")

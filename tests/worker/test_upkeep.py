@@ -82,6 +82,7 @@ async def test_the_clock_makes_each_job_once(database: Connection, work_off: Wor
         ("measure_work", 1, "done"),
         ("refresh_connections", 1, "done"),
         ("refresh_tokens", 1, "done"),
+        ("settle_sends", 1, "done"),
         ("sweep", 1, "done"),
     ]
     late = database.execute("select count(*) from job_schedules where next_at < now() + every * 0.5")
@@ -102,6 +103,27 @@ async def test_every_connection_is_read_anew_once_a_day(
         office.organization.id,
     )
     assert planned == (1,)
+
+
+async def test_what_a_dead_process_was_sending_is_called_uncertain(
+    database: Connection, office: Office, work_off: WorkOff
+) -> None:
+    """Two minutes after it was begun, and not before; with nobody who claims sends."""
+    chat_id = office.hear()
+    for seconds in (100, 130):
+        database.execute(
+            "insert into messages (organization_id, chat_id, direction, type, text, attempted_at)"
+            " values (%s, %s, 'outbound', 'text', %s, now() - make_interval(secs => %s))",
+            (office.organization.id, chat_id, f"{seconds}", seconds),
+        )
+    database.execute("update job_schedules set next_at = now() where kind = 'settle_sends'")
+
+    await work_off()
+
+    assert {each["text"]: each["status"] for each in office.messages()} == {
+        "100": "sending",
+        "130": "uncertain",
+    }
 
 
 def test_users_see_nothing_of_it(office: Office) -> None:

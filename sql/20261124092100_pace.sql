@@ -59,6 +59,7 @@ declare
     per_second integer;
     used integer;
     clock timestamptz;
+    latest timestamptz;
 begin
     perform pg_advisory_xact_lock(hashtextextended('permits:' || integration::text, 0));
     select * into strict number from public.whatsapp_integrations as i where i.id = integration;
@@ -70,7 +71,7 @@ begin
 
     delete from public.send_permits as p
     where p.organization_id = number.organization_id and p.integration_id = integration and p.free_at <= clock;
-    select count(*) into used
+    select count(*), coalesce(max(p.starts_at), '-infinity') into used, latest
     from public.send_permits as p
     where p.organization_id = number.organization_id and p.integration_id = integration;
 
@@ -82,7 +83,12 @@ begin
             and p.free_at <= clock + longest_wait
     ),
     granted as (
-        select w.nr, case when used + w.nr <= per_second then clock else c.free_at end as at
+        -- Who can wait starts one after the other: all at once would come back at once, and be late at once, for ever.
+        select w.nr, case
+            when used + w.nr > per_second then c.free_at
+            when longest_wait = interval '0' then clock
+            else greatest(clock, latest + w.nr * interval '0.9 seconds' / per_second)
+        end as at
         from generate_series(1, wanted) as w (nr)
         left join coming_back as c on c.nr = used + w.nr - per_second
     )
@@ -90,7 +96,7 @@ begin
     insert into public.send_permits (organization_id, integration_id, starts_at, free_at)
     select number.organization_id, integration, g.at, g.at + interval '26 seconds'
     from granted as g
-    where g.at is not null
+    where g.at <= clock + longest_wait
     order by g.nr
     returning send_permits.id, send_permits.starts_at;
 end

@@ -64,6 +64,8 @@ class Postgres:
             "log_timezone=UTC",
             "timezone=UTC",
             "log_line_prefix=",
+            # As Supabase has it: everything here is in memory or on a disk without a head to move.
+            "random_page_cost=1.1",
             *_THROWAWAY,
         )
         return [

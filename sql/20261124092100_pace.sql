@@ -115,16 +115,20 @@ create function private.next_permit_at(integration uuid, longest_wait interval) 
 language sql volatile
 set search_path = ''
 as $$
+    with number as materialized (
+        select i.organization_id, i.id, i.sends_paused_until, private.per_second(i) as per_second
+        from public.whatsapp_integrations as i
+        where i.id = integration
+    )
     select greatest(
         coalesce(min(p.free_at), clock_timestamp()) - longest_wait,
-        (select i.sends_paused_until from public.whatsapp_integrations as i where i.id = integration)
+        (select n.sends_paused_until from number as n)
     )
     from (
         select p.free_at,
-            row_number() over (order by p.free_at, p.id) > count(*) over () - private.per_second(i) as is_enough
-        from public.whatsapp_integrations as i
-        join public.send_permits as p on p.organization_id = i.organization_id and p.integration_id = i.id
-        where i.id = integration
+            row_number() over (order by p.free_at, p.id) > count(*) over () - n.per_second as is_enough
+        from number as n
+        join public.send_permits as p on p.organization_id = n.organization_id and p.integration_id = n.id
     ) as p
     where p.is_enough
 $$;

@@ -128,9 +128,10 @@ begin
     -- The window may have closed while they waited.
     with closed as (
         delete from public.send_queue as q
-        using public.messages as m, public.chats as c
-        where q.message_id = any (mine) and m.id = q.message_id and c.id = m.chat_id and m.type <> 'template'
-            and coalesce(c.window_expires_at, '-infinity') <= now()
+        using public.messages as m
+        where q.message_id = any (mine) and m.id = any (mine) and m.id = q.message_id and m.type <> 'template'
+            -- Looked up for each: a join would rather read all chats.
+            and coalesce((select c.window_expires_at from public.chats as c where c.id = m.chat_id), '-infinity') <= now()
         returning q.message_id
     )
     update public.messages as m set failed_at = now(), error_code = 131047, error_message = 'The window has closed.'
@@ -142,7 +143,7 @@ begin
             partition by m.contact_id order by q.priority, q.run_at, q.message_id
         ))::integer - 1) as wait
         from public.send_queue as q join public.messages as m on m.id = q.message_id
-        where q.message_id = any (mine)
+        where q.message_id = any (mine) and m.id = any (mine)
     )
     update public.send_queue as q set lease_until = null, run_at = clock_timestamp() + w.wait
     from waiting as w

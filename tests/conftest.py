@@ -103,7 +103,7 @@ def simulator(world: World) -> Simulator:
 
 @pytest.fixture(scope="module", autouse=True)
 def no_jobs_of_others(request: pytest.FixtureRequest) -> None:
-    """Take away the jobs that other modules left: a module's own workers do what is its own."""
+    """Take away the jobs and sends that other modules left: a module's own workers do what is its own."""
     mine = [item for item in request.session.items if item.path == request.path]
     if not any("stack" in getattr(item, "fixturenames", ()) for item in mine):
         return
@@ -111,6 +111,7 @@ def no_jobs_of_others(request: pytest.FixtureRequest) -> None:
     if url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("delete from jobs")
+            connection.execute("delete from send_queue")
 
 
 @pytest.fixture(scope="session")

@@ -53,8 +53,10 @@ def find(
         )
         return database.execute(
             """
-            select p.name, f.message_text from public.find_chats(%s, %s) as f
+            select p.name, f.message_text
+            from (select *, row_number() over () as nr from public.find_chats(%s, %s)) as f
             join chats as c on c.id = f.chat_id join contacts as p on p.id = c.contact_id
+            order by f.nr
             """,
             (tenant.organization_id, words),
         ).fetchall()

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from deploy.imports import ROOT, Sources
+from functions.worker.handler import RUN_SECONDS
 from shared.signatures import sign
 from tests import wire
 from tests.offices import Office, open_office
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     import psycopg
     from starlette.types import Receive, Scope, Send
 
-    from functions.worker.handler import RUN_SECONDS
-from local.stack import Stack
+    from local.stack import Stack
     from shared.web import App
     from tests.world import Simulator, World
 

@@ -1,8 +1,8 @@
 """Meta's limits are never broken, by however many workers, and what they allow is used.
 
 Every arrival is measured by the simulator's clock.
-QUEUED in the environment is how many messages the fast number has to send. How much of a limit is used is told,
-and demanded where LEAST_SHARE says so (0.95 on a machine that does nothing else): no other test depends on time.
+QUEUED in the environment is how many messages the fast number has to send.
+How much of a limit is used is told, and demanded where LEAST_SHARE says so (0.95 where nothing else runs).
 """
 
 from __future__ import annotations

@@ -470,7 +470,7 @@ def _conclude(
         rows=[
             [name, *(round(100 * stored(name, size), 1) for size in scale.sizes)]
             for name in names
-            if name != FLOOR
+            if name.startswith(OURS)
         ],
         note="Every delivery was answered 200.",
     )

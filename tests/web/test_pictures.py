@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from local.programs import ROOT
-from tests.connecting import new_number
+from tests.connecting import add_agent, new_number
 from tests.offices import workers
 from tests.web.steps import type_in
 from tests.web.test_bubbles import encoded, ogg_opus, png
@@ -116,10 +116,15 @@ def test_chatting_in_pictures(
     take: Callable[..., None],
     visit: Callable[..., Page],
     new_shop: Callable[..., Shop],
+    new_person: Callable[[], Person],
     simulator: Simulator,
     look: str,
 ) -> None:
-    shop = new_shop()
+    shop, agent = new_shop(), new_person()
+    add_agent(shop.organization, agent.user)
+    page = visit(shop.owner, **LOOKS[look])
+    page.locator(".empty").first.wait_for()
+    take(page, f"vacio-{look}")
     for number, name, text in PEOPLE:
         simulator.write(shop.phone_number_id, text, sender={"phone_number": number, "name": name})  # type: ignore[arg-type]
     simulator.write(shop.phone_number_id, "Hola ¿Tienen *pan de yema* hoy?", sender=MARIA)  # type: ignore[arg-type]
@@ -147,12 +152,23 @@ def test_chatting_in_pictures(
     box.press("Enter")
     page.locator(".failure.failed").wait_for()
     take(page, f"chat-{look}")
+    page.context.set_offline(offline=True)
+    box.fill("Te lo llevo yo")
+    box.press("Enter")
+    take(page, f"sin-red-{look}")
+    page.context.set_offline(offline=False)
     page.goto(page.url.partition("/chats/")[0] + "/configuracion/")
     page.locator(".big-number").wait_for()
     take(page, f"conectado-{look}", whole=True)
+    page.locator("section[aria-labelledby=doctor] button").first.click()
+    page.locator(".checks li").first.wait_for()
+    take(page, f"diagnostico-{look}", whole=True)
     page.goto(page.url.replace("/configuracion/", "/equipo/"))
-    page.locator(".members li").wait_for()
+    page.locator(".members li").first.wait_for()
     take(page, f"equipo-{look}")
+    page = visit(agent, "/configuracion/", **LOOKS[look])
+    page.locator(".big-number").wait_for()
+    take(page, f"agente-{look}")
 
 
 CONTENTS: tuple[tuple[str, Any], ...] = (

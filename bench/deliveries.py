@@ -186,7 +186,7 @@ class Bodies:
 
     def make(self, size: int, *, senders: Sequence[int] | None = None, office: int | None = None) -> bytes:
         """Write a delivery of so many messages to one number."""
-        tenant = self.tenants[self._number % len(self.tenants) if office is None else office]
+        tenant = self._random.choice(self.tenants) if office is None else self.tenants[office]
         chosen = senders or [self._random.randrange(CUSTOMERS) for _ in range(size)]
         phones = {sender: f"1555010{sender:04d}" for sender in chosen}
         bsuids = {sender: f"PE.{tenant.waba_id}{sender:04d}" for sender in chosen}

@@ -18,7 +18,7 @@ from local.graph import page, phones
 from local.graph.edges import coexistence, dialog, templates
 from local.graph.faults import Fault
 from local.graph.simulator import Refused, Simulator
-from local.graph.state import Template
+from local.graph.state import MOST_MESSAGES, Template
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from local.graph.state import Customer, Message, Number, Waba
 
-_MOST_ROWS = 5_000
+_MOST_ROWS = MOST_MESSAGES
 _DEFAULT_ROWS = 100
 _HEARTBEAT_SECONDS = 15.0
 

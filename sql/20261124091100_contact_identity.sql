@@ -75,22 +75,21 @@ as $$
     update public.chats as c set
         unread_count = c.unread_count + n.unread,
         window_expires_at = greatest(c.window_expires_at, n.window_expires_at),
-        last_message_at = case when n.is_newer then n.message_at else c.last_message_at end,
-        last_message_key = case when n.is_newer then n.message_key else c.last_message_key end,
-        last_message_text = case when n.is_newer then n.message_text else c.last_message_text end,
-        last_message_type = case when n.is_newer then n.message_type else c.last_message_type end,
-        last_message_direction = case when n.is_newer then n.message_direction else c.last_message_direction end
-    from (
-        select
-            told.*,
-            told.message_at is not null and (
-                k.last_message_at is null
-                or (told.message_at, told.message_key collate "C")
-                    > (k.last_message_at, k.last_message_key collate "C")
-            ) as is_newer
-        from unnest(news) as told
-        join public.chats as k on k.id = told.chat_id
-    ) as n
+        (last_message_at, last_message_key, last_message_text, last_message_type, last_message_direction) = (
+            select
+                case when is_newer then n.message_at else c.last_message_at end,
+                case when is_newer then n.message_key else c.last_message_key end,
+                case when is_newer then n.message_text else c.last_message_text end,
+                case when is_newer then n.message_type else c.last_message_type end,
+                case when is_newer then n.message_direction else c.last_message_direction end
+            from (
+                select n.message_at is not null and (
+                    c.last_message_at is null
+                    or (n.message_at, n.message_key collate "C") > (c.last_message_at, c.last_message_key collate "C")
+                ) as is_newer
+            ) as compared
+        )
+    from unnest(news) as n
     where c.id = n.chat_id
 $$;
 

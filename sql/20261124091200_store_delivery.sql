@@ -93,7 +93,7 @@ begin
             order by i.nr
         );
         contact_ids := array(select distinct i.contact_id from unnest(items) as i where i.contact_id is not null);
-        perform from public.contacts as c where c.id = any (contact_ids) order by c.id for update;
+        perform from public.contacts as c where c.id = any (contact_ids) order by c.id for no key update;
         -- Fewer: another transaction has just joined two of them. Look again.
         exit when (select count(*) from public.contacts as c where c.id = any (contact_ids)) = cardinality(contact_ids);
     end loop;
@@ -162,6 +162,11 @@ begin
     insert into public.chats (organization_id, contact_id, group_id)
     select distinct i.organization_id, case when i.item ->> 'group_id' is null then i.contact_id end, i.item ->> 'group_id'
     from unnest(items) as i
+    -- Most have theirs: to find it costs less than to try.
+    where i.item ->> 'group_id' is not null
+        or not exists (
+            select from public.chats as c where c.contact_id = i.contact_id and c.platform = 'whatsapp'
+        )
     order by 1, 2, 3
     on conflict do nothing;
 
@@ -178,9 +183,9 @@ begin
             on own.contact_id = i.contact_id and own.platform = 'whatsapp'
     );
     perform from public.chats as c
-    where c.id in (select i.chat_id from unnest(items) as i)
+    where c.id = any (array(select distinct i.chat_id from unnest(items) as i))
     order by c.id
-    for update;
+    for no key update;
 
     with named as materialized (
         -- The same wamid twice in one delivery is one message; a placeholder gives way to the real thing.

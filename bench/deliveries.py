@@ -556,8 +556,8 @@ def _judge(
             is_met=times >= AIM_OF_OTHERS,
             bound_by=""
             if times >= AIM_OF_OTHERS
-            else f"The floor itself, the database's own work alone, is {median(FLOOR, size) / median(best, size):.1f} "
-            f"times {best}.",
+            else "The floor itself, the database's own work alone, is "
+            f"{median(FLOOR, size) / median(best, size):.1f} times {best}.",
         ),
         Aim(
             text=f"p99 at {A_SECOND} deliveries a second at most {AIM_MS} ms",

@@ -268,7 +268,7 @@ def _meet_everybody(connection: psycopg.Connection[Any], bodies: Bodies, ours: R
     first = [bodies.make(CUSTOMERS, senders=everybody, office=office) for office in range(TENANTS)]
     load.saturate(ours.url, load.write_requests(ours.url, first, SECRET), connections=4, seconds=600)
     connection.execute(FLOOR_TABLES)
-    connection.execute("analyze")
+    connection.execute("vacuum analyze")
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,8 @@ begin
     -- Most have theirs: to find it costs less than to try.
     where i.item ->> 'group_id' is not null
         or not exists (
-            select from public.chats as c where c.contact_id = i.contact_id and c.platform = 'whatsapp'
+            select from public.chats as c
+            where c.contact_id = i.contact_id and c.organization_id = i.organization_id and c.platform = 'whatsapp'
         )
     order by 1, 2, 3
     on conflict do nothing;
@@ -176,11 +177,18 @@ begin
             coalesce(shared.id, own.id), i.wamid, i.item
         )::private.delivery_item
         from unnest(items) as i
-        left join public.chats as shared
-            on shared.group_id = i.item ->> 'group_id' and shared.organization_id = i.organization_id
-            and shared.platform = 'whatsapp'
-        left join public.chats as own
-            on own.contact_id = i.contact_id and own.platform = 'whatsapp'
+        -- One by one through the key: a join might read every chat of everybody.
+        left join lateral (
+            select c.id from public.chats as c
+            where c.group_id = i.item ->> 'group_id' and c.organization_id = i.organization_id
+                and c.platform = 'whatsapp'
+            limit 1
+        ) as shared on true
+        left join lateral (
+            select c.id from public.chats as c
+            where c.contact_id = i.contact_id and c.organization_id = i.organization_id and c.platform = 'whatsapp'
+            limit 1
+        ) as own on true
     );
     perform from public.chats as c
     where c.id = any (array(select distinct i.chat_id from unnest(items) as i))
@@ -550,23 +558,11 @@ declare
     tenants uuid[];
     refused jsonb;
     problems integer;
+    became public.webhook_event_state;
 begin
     -- What is answered 200 must outlive a crash, also where the database is set to promise less.
     if current_setting('synchronous_commit') = 'off' then
         perform set_config('synchronous_commit', 'on', true);
-    end if;
-
-    insert into public.webhook_events as e (source_integration_id, digest, body, body_bytes, state)
-    values (source, body_digest, body_text, decode(body_base64, 'base64'), 'stored')
-    on conflict (source_integration_id, digest) do update set
-        seen_count = e.seen_count + case when is_replay then 0 else 1 end
-    returning * into event;
-
-    if event.seen_count > 1 and not is_replay and event.state in ('stored', 'unreadable') then
-        return jsonb_build_object(
-            'event_id', event.id, 'is_duplicate', true, 'state', event.state, 'items', 0, 'problems', 0,
-            'refused', '[]'::jsonb, 'organization_ids', '[]'::jsonb
-        );
     end if;
 
     -- Whose is each item? By the business's own number where it names one, else by its account. An
@@ -632,6 +628,25 @@ begin
     from unnest(items) as i
     where i.organization_id is null;
 
+    -- Written as it will be where nothing stands in the way: most deliveries cost the ledger this one row.
+    insert into public.webhook_events as e (
+        source_integration_id, organization_id, digest, body, body_bytes, state, item_count
+    )
+    values (
+        source, case when cardinality(tenants) = 1 then tenants[1] end, body_digest, body_text,
+        decode(body_base64, 'base64'), 'stored', cardinality(known)
+    )
+    on conflict (source_integration_id, digest) do update set
+        seen_count = e.seen_count + case when is_replay then 0 else 1 end
+    returning * into event;
+
+    if event.seen_count > 1 and not is_replay and event.state in ('stored', 'unreadable') then
+        return jsonb_build_object(
+            'event_id', event.id, 'is_duplicate', true, 'state', event.state, 'items', 0, 'problems', 0,
+            'refused', '[]'::jsonb, 'organization_ids', '[]'::jsonb
+        );
+    end if;
+
     insert into public.webhook_problems (event_id, path, reason)
     select event.id, r ->> 'path', r ->> 'reason' from jsonb_array_elements(refused) as r
     on conflict (event_id, path) do nothing;
@@ -678,24 +693,23 @@ begin
     end if;
 
     select count(*) into problems from public.webhook_problems as p where p.event_id = event.id;
+    became := case
+        when not is_readable then 'unreadable'
+        when stored = 0 and jsonb_array_length(refused) > 0 then 'unassigned'
+        when problems > 0 then 'partial'
+        else 'stored'
+    end;
     update public.webhook_events as e set
         organization_id = case when cardinality(tenants) = 1 then tenants[1] end,
-        state = case
-            when not is_readable then 'unreadable'
-            when stored = 0 and jsonb_array_length(refused) > 0 then 'unassigned'
-            when problems > 0 then 'partial'
-            else 'stored'
-        end::public.webhook_event_state,
+        state = became,
         item_count = stored,
         problem_count = problems
     where e.id = event.id
-        and (
-            not is_readable or problems > 0 or stored > 0 or e.state <> 'stored' or cardinality(tenants) > 0
-        );
+        and (e.organization_id, e.state, e.item_count, e.problem_count)
+            is distinct from (case when cardinality(tenants) = 1 then tenants[1] end, became, stored, problems);
 
     return jsonb_build_object(
-        'event_id', event.id, 'is_duplicate', event.seen_count > 1, 'state',
-        (select e.state from public.webhook_events as e where e.id = event.id),
+        'event_id', event.id, 'is_duplicate', event.seen_count > 1, 'state', became,
         'items', stored, 'problems', problems, 'refused', refused, 'organization_ids', to_jsonb(tenants)
     );
 end

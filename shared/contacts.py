@@ -125,11 +125,15 @@ class ContactBook:
         self._facts = [_facts_of_entry(mapping_of(entry)) for entry in entries[:_MAX_ENTRIES]]
         self._contacts = [make_contact(**facts) for facts in self._facts]
         self._is_one_each = people == 1 and len(entries) == 1 and isinstance(entries[0], dict)
-        self._used: set[int] = set()
-        self._by_alias: dict[str, list[int]] = {}
-        for position, contact in enumerate(self._contacts):
+        self._is_first_used = False
+        self._used: set[str] = set()
+        # The last entry of each alias, and rather one with a name: looked up once for each message.
+        self._by_alias: dict[str, dict[str, object]] = {}
+        for facts, contact in zip(self._facts, self._contacts, strict=True):
             for alias in aliases_of(contact):
-                self._by_alias.setdefault(alias, []).append(position)
+                known = self._by_alias.get(alias)
+                if known is None or facts["name"] or not known["name"]:
+                    self._by_alias[alias] = facts
 
     def complete(self, contact: Contact | None) -> Contact | None:
         """Return `contact` with what the block adds to it: name, username, the ids that it lacks."""
@@ -141,17 +145,23 @@ class ContactBook:
 
     def unused(self) -> list[object]:
         """Return the entries that no message or status asked for."""
-        return [raw for position, raw in enumerate(self._entries) if position not in self._used]
+        if self._is_first_used:
+            return []
+        contacts = [*self._contacts, *[None] * (len(self._entries) - len(self._contacts))]
+        return [
+            raw
+            for raw, contact in zip(self._entries, contacts, strict=True)
+            if self._used.isdisjoint(aliases_of(contact))
+        ]
 
     def _find(self, contact: Contact | None) -> dict[str, object] | None:
         for alias in aliases_of(contact):
-            positions = self._by_alias.get(alias)
-            if positions:
-                self._used.update(positions)
-                found = [self._facts[position] for position in positions]
-                return next((facts for facts in reversed(found) if facts["name"]), found[-1])
+            facts = self._by_alias.get(alias)
+            if facts is not None:
+                self._used.add(alias)
+                return facts
         if self._is_one_each and not _contradict(contact, self._contacts[0]):
-            self._used.add(0)
+            self._is_first_used = True
             return self._facts[0]
         return None
 

@@ -262,3 +262,18 @@ def test_entries_that_nobody_asked_for_are_told() -> None:
     book = ContactBook([wire.contact("15550100001"), stranger], people=0)
     book.complete(make_contact(wa_id="15550100001"))
     assert book.unused() == [stranger]
+
+
+def test_all_entries_of_one_person_are_used_at_once() -> None:
+    """However many there are; each message looks at one of them."""
+    nameless: object = {"wa_id": "15550100001"}
+    same = [wire.contact("15550100001", name="Ana"), wire.contact("15550100001", name="Ana María"), nameless]
+    stranger = wire.contact(None, bsuid="MX.2")
+    both = wire.contact("15550100001", bsuid="MX.2", name="Ana María")
+    book = ContactBook([*same, stranger, both], people=0)
+    contact = book.complete(make_contact(wa_id="15550100001"))
+    assert contact is not None
+    assert contact["name"] == "Ana María"
+    assert book.unused() == [stranger]
+    book.complete(make_contact(bsuid="MX.2"))
+    assert book.unused() == []

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +15,8 @@ import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    import psycopg
 
     from tests.world import Organization, Simulator, User
 
@@ -110,6 +113,19 @@ def sent_code(simulator: Simulator, number: Typed) -> str:
     """Read the code that Meta sent to the number's phone."""
     (found,) = simulator.get("/codes", phone_number=number.digits)
     return str(found["code"])
+
+
+def let_time_pass(database: psycopg.Connection[Any], number: Typed, seconds: int) -> None:
+    """Move everything that is stored about a number into the past."""
+    database.execute(
+        """
+        update whatsapp_verifications set
+            requested_at = requested_at - %(past)s, sent_at = sent_at - %(past)s,
+            resend_at = resend_at - %(past)s, expires_at = expires_at - %(past)s
+        where phone_number = %(number)s
+        """,
+        {"past": timedelta(seconds=seconds), "number": number.e164},
+    )
 
 
 def at_meta(simulator: Simulator, number: Typed) -> list[dict[str, Any]]:

@@ -2,82 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.connecting import (
+    OAUTH,
+    Typed,
+    at_meta,
+    code_of,
+    let_time_pass,
+    new_number,
+    request_code,
+    sent_code,
+    verify,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
     import psycopg
 
     from tests.world import Organization, Simulator, User, World
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-OAUTH = "/whatsapp-oauth"
-_numbers = itertools.count(secrets.randbelow(9_000) * 100)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Typed:
-    """A number that nobody has used before, as Meta and as people write it."""
-
-    digits: str
-
-    @property
-    def e164(self) -> str:
-        return f"+{self.digits}"
-
 
 @pytest.fixture
 def number() -> Typed:
-    # +1 555: no network gives these out.
-    return Typed(digits=f"1555{next(_numbers):07d}")
-
-
-def request_code(user: User, number: Typed, **fields: Any) -> httpx.Response:
-    return user.functions.post(f"{OAUTH}/request-code", json={"phone_number": number.e164, **fields})
-
-
-def verify(user: User, code: str, **fields: Any) -> httpx.Response:
-    return user.functions.post(f"{OAUTH}/verify-code", json={"code": code, **fields})
-
-
-def sent_code(simulator: Simulator, number: Typed) -> str:
-    (found,) = [row for row in simulator.get("/codes") if row["phone_number"] == number.digits]
-    return str(found["code"])
-
-
-def at_meta(simulator: Simulator, number: Typed) -> list[dict[str, Any]]:
-    return [row for row in simulator.get("/numbers") if row["phone_number"] == number.digits]
-
-
-def code_of(answer: httpx.Response) -> str:
-    return str(answer.json()["error"]["code"])
+    return new_number()
 
 
 def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 1_000_000:06d}"
-
-
-def let_time_pass(database: Connection, number: Typed, seconds: int) -> None:
-    """Move everything that is stored about a number into the past."""
-    database.execute(
-        """
-        update whatsapp_verifications set
-            requested_at = requested_at - %(past)s, sent_at = sent_at - %(past)s,
-            resend_at = resend_at - %(past)s, expires_at = expires_at - %(past)s
-        where phone_number = %(number)s
-        """,
-        {"past": timedelta(seconds=seconds), "number": number.e164},
-    )
 
 
 def test_what_is_no_number_is_refused(new_organization: Callable[..., Organization]) -> None:

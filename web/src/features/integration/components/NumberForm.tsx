@@ -170,7 +170,9 @@ function CodeForm({ waiting, onResend, resendAction, onConnected, onChangeNumber
   const expiresIn = verification.expires_at ? (toDate(verification.expires_at).getTime() - now) / 1000 : null;
   const isExpired = verification.state === "expired" || (expiresIn !== null && expiresIn <= 0);
   const resendIn = (waiting.mayResendAt - now) / 1000;
-  const isSpent = error?.code === "too_many_attempts" || error?.code === "code_expired";
+  // The last attempt may have been the right one, and something after it have failed: then the same code goes on.
+  const wasLast = attemptsLeft <= 0 && verification.state !== "verified" && (!error || error.code === "wrong_code");
+  const isSpent = wasLast || error?.code === "too_many_attempts" || error?.code === "code_expired";
 
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
@@ -194,16 +196,18 @@ function CodeForm({ waiting, onResend, resendAction, onConnected, onChangeNumber
       <Field
         label={words.code}
         hint={
-          isExpired
+          isExpired || attemptsLeft <= 0
             ? undefined
             : `${expiresIn === null ? "" : words.expiresIn(countdown(expiresIn))} ${words.attemptsLeft(attemptsLeft)}`.trim()
         }
         problem={
           isExpired
             ? words.expired
-            : error?.code === "wrong_code"
-              ? `${error.message} ${words.attemptsLeft(attemptsLeft)}`
-              : null
+            : wasLast
+              ? words.spent
+              : error?.code === "wrong_code"
+                ? `${error.message} ${words.attemptsLeft(attemptsLeft)}`
+                : null
         }
       >
         {(attributes) => (

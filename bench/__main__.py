@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench import cost, page
 from bench.result import RESULTS, run, tell, to_lines
+from local.programs import end_when_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(page.MODULES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(page.MODULES)}")
+    end_when_told()
     for name in chosen.names or page.MODULES:
         began = time.perf_counter()
         measure = importlib.import_module(f"bench.{name}").measure

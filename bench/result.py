@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from local.programs import end_when_told
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -164,6 +166,7 @@ def main(measure: Measure, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="larger, longer")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     chosen = parser.parse_args(arguments)
+    end_when_told()
     result = run(measure, name, is_full=chosen.full, tell=tell)
     print("\n".join(to_lines(result)))
     if chosen.json:

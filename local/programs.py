@@ -1,7 +1,10 @@
 """Where the programs of the local stack lie: Postgres and Node, both inside the virtual environment."""
 
 import importlib.util
+import signal
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,6 +27,16 @@ def find_npm() -> Path:
 def find_supabase_cli() -> Path:
     """Find the Supabase CLI's script, to be run by `find_node()`."""
     return ROOT / "node_modules" / "supabase" / "dist" / "supabase.js"
+
+
+def end_when_told() -> None:
+    """Let this program end by an exception when it is told to, so that what it has started ends with it."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
 
 def _find_package(name: str) -> Path:

@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from local.programs import end_when_told
 from tests.chaos import verdict as verdicts
 from tests.chaos.plan import make_plan
 from tests.chaos.run import run
@@ -47,6 +48,7 @@ def main() -> int:
         for each in sorted((*plan.steps, *plan.troubles), key=lambda step: step.at):
             tell(f"{each.at:7.2f} s  {type(each).__name__:<8} {asdict(each)}")
         return 0
+    end_when_told()
     folder = Path(tempfile.mkdtemp(prefix="whatsapp-functions-chaos-"))
     folder.chmod(0o711)
     began = time.monotonic()

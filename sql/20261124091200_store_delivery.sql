@@ -699,14 +699,16 @@ begin
         when problems > 0 then 'partial'
         else 'stored'
     end;
-    update public.webhook_events as e set
-        organization_id = case when cardinality(tenants) = 1 then tenants[1] end,
-        state = became,
-        item_count = stored,
-        problem_count = problems
-    where e.id = event.id
-        and (e.organization_id, e.state, e.item_count, e.problem_count)
-            is distinct from (case when cardinality(tenants) = 1 then tenants[1] end, became, stored, problems);
+    if (event.organization_id, event.state, event.item_count, event.problem_count) is distinct from
+        (case when cardinality(tenants) = 1 then tenants[1] end, became, stored, problems)
+    then
+        update public.webhook_events as e set
+            organization_id = case when cardinality(tenants) = 1 then tenants[1] end,
+            state = became,
+            item_count = stored,
+            problem_count = problems
+        where e.id = event.id;
+    end if;
 
     return jsonb_build_object(
         'event_id', event.id, 'is_duplicate', event.seen_count > 1, 'state', became,

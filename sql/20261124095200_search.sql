@@ -1,41 +1,39 @@
 -- Finding a conversation by who it is with, or by what was said in it.
 
-create schema if not exists extensions;
-grant usage on schema extensions to authenticated, service_role;
--- Trigrams find any part of a name or a number; btree_gin lets their index begin with the tenant.
-create extension if not exists pg_trgm with schema extensions;
-create extension if not exists btree_gin with schema extensions;
-
-do $$
-declare
-    trigrams text;
-begin
-    -- A project may have had the extension before, in a schema of its own choice.
-    select format('%I.%I', n.nspname, o.opcname) into strict trigrams
-    from pg_catalog.pg_opclass as o
-    join pg_catalog.pg_namespace as n on n.oid = o.opcnamespace
-    where o.opcname = 'gin_trgm_ops';
-    execute format(
-        $index$
-            create index contacts_search_idx on public.contacts using gin (
-                organization_id,
-                (
-                    coalesce(name, '') || E'\n' || coalesce(saved_name, '') || E'\n' || coalesce(username, '')
-                    || E'\n' || coalesce(phone_number, '')
-                ) %s
-            )
-        $index$,
-        trigrams
-    );
-end
+-- Everything by which a contact may be looked for, one a line, without the accents that people leave out.
+create function private.naming(name text, saved_name text, username text, phone_number text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+    select lower(translate(
+        coalesce(name, '') || E'\n' || coalesce(saved_name, '') || E'\n' || coalesce(username, '')
+            || E'\n' || coalesce(phone_number, ''),
+        'áàâãäéèêëíìîïóòôõöúùûüñçÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÑÇ', 'aaaaaeeeeiiiiooooouuuuncAAAAAEEEEIIIIOOOOOUUUUNC'
+    ))
 $$;
 
--- Words, not trigrams: of every message that is stored, ten words cost a fraction of sixty trigrams. Each word has
--- its tenant before it (the beginning of its id), so that a search reads what its own tenant wrote and nothing else.
+-- Each three characters that stand together, with the tenant (the beginning of its id) before them: what holds all
+-- of those of a text may hold the text, and a search reads what its own tenant has, however many others there are.
+create function private.pieces(organization uuid, words text) returns text[]
+language sql immutable parallel safe cost 1000
+set search_path = ''
+as $$
+    select coalesce(array_agg(distinct left(organization::text, 8) || substr(words, p.first, 3)), '{}')
+    from generate_series(1, length(words) - 2) as p (first)
+$$;
+
+revoke execute on function private.naming, private.pieces from public, anon;
+grant execute on function private.naming, private.pieces to service_role;
+create index contacts_search_idx on public.contacts using gin (
+    private.pieces(organization_id, private.naming(name, saved_name, username, phone_number))
+);
+
+-- Words, not pieces: of every message that is stored, ten words cost a fraction of sixty pieces. Each has its tenant
+-- before it here too.
 -- Without the accents that people leave out when they search. Of the longest text its beginning: a vector has a limit.
 create index messages_search_idx on public.messages using gin (
     to_tsvector('simple', 'o' || left(organization_id::text, 8) || regexp_replace(
-        translate(left(text, 10000), 'áàâãäéèêëíìîïóòôõöúùûüÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜ', 'aaaaaeeeeiiiiooooouuuuAAAAAEEEEIIIIOOOOOUUUU'),
+        translate(left(text, 10000), 'áàâãäéèêëíìîïóòôõöúùûüñçÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÑÇ', 'aaaaaeeeeiiiiooooouuuuncAAAAAEEEEIIIIOOOOOUUUUNC'),
         '[^[:alnum:]]+', ' o' || left(organization_id::text, 8), 'g'
     ))
 ) where text is not null;
@@ -53,37 +51,44 @@ set plan_cache_mode = force_custom_plan
 set max_parallel_workers_per_gather = 0
 as $$
 declare
-    -- What has a meaning to `like` stands for itself.
-    pattern text := '%' || regexp_replace(left(words, 100), '([\\%_])', '\\\1', 'g') || '%';
     digits text := regexp_replace(left(words, 100), '[^0-9]', '', 'g');
-    plain text := translate(
-        left(words, 100),
-        'áàâãäéèêëíìîïóòôõöúùûüÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜ', 'aaaaaeeeeiiiiooooouuuuAAAAAEEEEIIIIOOOOOUUUU'
-    );
+    plain text := split_part(private.naming(left(words, 100), '', '', ''), E'\n', 1);
+    part text;
+    -- What has a meaning to `like` stands for itself.
+    pattern text;
     beginnings tsquery;
 begin
     if not exists (select from private.my_organization_ids() as mine (id) where mine.id = organization) then
         return;
     end if;
-    if words ~ '^[-+() 0-9]+$' and length(digits) >= 3 then
-        pattern := '%' || digits || '%';
-    end if;
+    -- A number may be typed with signs between its digits.
+    part := case when words ~ '^[-+() 0-9]+$' and length(digits) >= 3 then digits else plain end;
+    pattern := '%' || regexp_replace(part, '([\\%_])', '\\\1', 'g') || '%';
 
+    if length(part) < 3 then
+        -- Too short for the index: the tenant's contacts are read.
+        return query
+        select c.id, null::text
+        from public.contacts as p
+        join public.chats as c on c.contact_id = p.id and c.organization_id = p.organization_id
+        where p.organization_id = organization
+            and private.naming(p.name, p.saved_name, p.username, p.phone_number) like pattern
+        order by c.last_message_at desc nulls last, c.id
+        limit 50;
+        return;
+    end if;
     return query
     select c.id, null::text
     from public.contacts as p
     join public.chats as c on c.contact_id = p.id and c.organization_id = p.organization_id
-    where p.organization_id = organization
-        and (
-            coalesce(p.name, '') || E'\n' || coalesce(p.saved_name, '') || E'\n' || coalesce(p.username, '')
-            || E'\n' || coalesce(p.phone_number, '')
-        ) ilike pattern
+    -- `is true` keeps other indexes out of it, which would be read for the tenant's whole part.
+    where (p.organization_id = organization) is true
+        and private.pieces(p.organization_id, private.naming(p.name, p.saved_name, p.username, p.phone_number))
+            @> private.pieces(organization, part)
+        and private.naming(p.name, p.saved_name, p.username, p.phone_number) like pattern
     order by c.last_message_at desc nulls last, c.id
     limit 50;
 
-    if length(words) < 3 then
-        return;
-    end if;
     select to_tsquery('simple', string_agg('o' || left(organization::text, 8) || w.word || ':*', ' & '))
     into beginnings
     from regexp_split_to_table(plain, '[^[:alnum:]]+') as w (word)
@@ -92,12 +97,11 @@ begin
     return query
     select m.chat_id, m.text
     from public.messages as m
-    -- `is true` keeps other indexes out of it, which would be read for the tenant's whole part.
     where (m.organization_id = organization) is true and m.text is not null
         and to_tsvector('simple', 'o' || left(m.organization_id::text, 8) || regexp_replace(
             translate(
                 left(m.text, 10000),
-                'áàâãäéèêëíìîïóòôõöúùûüÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜ', 'aaaaaeeeeiiiiooooouuuuAAAAAEEEEIIIIOOOOOUUUU'
+                'áàâãäéèêëíìîïóòôõöúùûüñçÁÀÂÃÄÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÑÇ', 'aaaaaeeeeiiiiooooouuuuncAAAAAEEEEIIIIOOOOOUUUUNC'
             ),
             '[^[:alnum:]]+', ' o' || left(m.organization_id::text, 8), 'g'
         )) @@ beginnings

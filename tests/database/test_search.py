@@ -67,6 +67,8 @@ def find(
     [
         ("bru", ["Bruna 100%"]),
         ("ÚÑEZ", ["José Núñez"]),
+        ("jose nun", ["José Núñez"]),
+        ("nunez", ["José Núñez"]),
         ("00%", ["Bruna 100%"]),
         ("a_b", ["Carla_B"]),
         ("a", ["Carla_B", "Bruna 100%"]),

@@ -397,9 +397,10 @@ def _judge(growth: dict[str, float], scale: Scale) -> list[Aim]:
 
 
 BOUND = (
-    "The plans in `bench/plans` go by indexes alone. What is more: an index has one level more, and what belongs "
-    "to one tenant lies farther apart, in pages that the processor's caches do not hold. The list of a hundred chats is "
-    "read whole and sorted, as Postgres's statistics say is cheaper; of many it reads a page."
+    "The plans in `bench/plans` go by indexes alone. What is more: an index has one level more, and what "
+    "belongs to one tenant lies farther apart, in pages that the processor's caches do not hold. The list of "
+    "a hundred chats is read whole and sorted, as Postgres's statistics say is cheaper; of many it reads a "
+    "page."
 )
 
 

@@ -176,7 +176,8 @@ console.error = (...things) => {
 // request. That query is lost with its connection, and the next one opens another: no reason to end.
 process.on("uncaughtException", (error) => {
   console.error(error);
-  if (!/node_modules\/postgres\//.test(error.stack ?? "")) process.exit(1);
+  const isConnection = ["ECONNRESET", "EPIPE"].includes(error.code) || /node_modules\/postgres\//.test(error.stack ?? "");
+  if (!isConnection) process.exit(1);
 });
 
 if (process.argv.includes("--prepare")) {

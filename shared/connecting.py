@@ -281,10 +281,15 @@ def webhook_url(base: str, integration_id: str | None) -> str:
     return f"{base.rstrip('/')}/{integration_id}" if integration_id else base.rstrip("/")
 
 
+# The year 9999, the last that a date can name: whatever ends later does not end.
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
 def _moment(value: object) -> datetime | None:
     """Return Meta's time; 0 means never."""
-    is_moment = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return datetime.fromtimestamp(value, UTC) if is_moment else None  # type: ignore[arg-type]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _NEVER:
+        return None
+    return datetime.fromtimestamp(value, UTC)
 
 
 def _list(value: object) -> Collection[Any]:

@@ -108,6 +108,13 @@ class Graph:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call and keep what was said."""
+        self.simulator.calls_under_way += 1
+        try:
+            await self._serve_call(scope, receive, send)
+        finally:
+            self.simulator.calls_under_way -= 1
+
+    async def _serve_call(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         simulator = self.simulator
         method, path = scope["method"], scope["path"]

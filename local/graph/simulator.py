@@ -123,6 +123,7 @@ class Simulator:
         self._watchers: set[asyncio.Queue[tuple[str, dict[str, Any]]]] = set()
         self._state_file = state_file
         self._fetching: set[asyncio.Task[None]] = set()
+        self.calls_under_way = 0
         self._save_timer: asyncio.TimerHandle | None = None
         self._platform: dict[str, str | None] = {}
         self.deliveries = Deliveries(
@@ -183,7 +184,7 @@ class Simulator:
         self.changed()
 
     async def settle(self, *, within: float = 10.0, horizon: float = 0.6) -> bool:
-        """Wait until nothing is being sent and nothing is due within the horizon (real seconds).
+        """Wait until no call is under way, nothing is sent, and nothing is due within the horizon (real seconds).
 
         Returns False if that did not happen in time; planned retries further away do not count.
         """
@@ -191,7 +192,8 @@ class Simulator:
         end = loop.time() + within
         while loop.time() < end:
             due = self._agenda.next_due()
-            if self.deliveries.open_count == 0 and not self._fetching and (due is None or due > horizon):
+            is_idle = self.calls_under_way == 0 and self.deliveries.open_count == 0 and not self._fetching
+            if is_idle and (due is None or due > horizon):
                 return True
             await asyncio.sleep(0.005)
         return False

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.connecting import (
@@ -94,6 +94,7 @@ def test_a_token_without_a_list_covers_whatever_it_can_read() -> None:
         st.sampled_from(["app_id", "is_valid", "scopes", "granular_scopes", "error", "expires_at"]), ANYTHING
     )
 )
+@example({"expires_at": 253_402_300_800})
 def test_no_answer_about_a_token_makes_us_fall(data: dict[str, Any]) -> None:
     facts = TokenFacts.from_debug(data)
 

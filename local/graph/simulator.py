@@ -184,7 +184,7 @@ class Simulator:
         self.changed()
 
     async def settle(self, *, within: float = 10.0, horizon: float = 0.6) -> bool:
-        """Wait until no call is under way, nothing is sent, and nothing is due within the horizon (real seconds).
+        """Wait until no call is under way, nothing is sent, and nothing is due within the horizon (seconds).
 
         Returns False if that did not happen in time; planned retries further away do not count.
         """

@@ -176,8 +176,8 @@ console.error = (...things) => {
 // request. That query is lost with its connection, and the next one opens another: no reason to end.
 process.on("uncaughtException", (error) => {
   console.error(error);
-  const isConnection = ["ECONNRESET", "EPIPE"].includes(error.code) || /node_modules\/postgres\//.test(error.stack ?? "");
-  if (!isConnection) process.exit(1);
+  const isCut = ["ECONNRESET", "EPIPE"].includes(error.code) || /node_modules\/postgres\//.test(error.stack ?? "");
+  if (!isCut) process.exit(1);
 });
 
 if (process.argv.includes("--prepare")) {

@@ -181,8 +181,11 @@ class App:
             return
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing may leak from here
             refusal = _refusal_of(error)
-            if refusal is not error:
+            if type(refusal) is AppError:
                 log.error("request.failed_unforeseen", error=error)
+            elif refusal is not error:
+                # Meta's own words are for support; what they mean is in the answer.
+                log.write(refusal.level, "request.failed", {"error": error})
             if answer.status is None:
                 await _to_response(refusal, _language_of(scope))(inner, receive, answer)
         status = answer.status or 0

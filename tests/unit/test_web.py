@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route, Router
 
 from shared import log
 from shared.errors import Conflict, Forbidden, InvalidBody, TooManyRequests
+from shared.graph import GraphError
 from shared.web import bearer_token, create_app, language_of, read_body, read_json, resources, validate
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ FAILURES: dict[str, Callable[[], Exception]] = {
     "teapot": lambda: HTTPException(418, detail="EAAGsecret"),
     "group": lambda: ExceptionGroup("EAAGsecret", [ValueError("EAAGsecret")]),
     "conflict": Conflict,
+    "meta": lambda: GraphError(code=133016, http_status=400, fbtrace_id="Atrace"),
 }
 
 ROUTES = [
@@ -451,6 +453,18 @@ async def test_what_nobody_foresaw_is_logged_with_its_type_and_place(
     assert failed["error"]["type"] == "builtins.ValueError"
     assert any("shared.web" in frame for frame in failed["error"]["frames"])
     assert (answered["event"], answered["level"], answered["status"]) == ("request.answered", "error", 500)
+
+
+async def test_a_refusal_of_metas_is_logged_with_its_code_and_as_no_fault_of_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with client() as http:
+        response = await http.get("/fail/meta")
+
+    failed, answered = lines(capsys)
+    assert (failed["event"], failed["level"]) == ("request.failed", "warning")
+    assert (failed["error"]["meta_code"], failed["error"]["fbtrace_id"]) == (133016, "Atrace")
+    assert (answered["level"], answered["status"]) == ("warning", response.status_code)
 
 
 async def test_an_answer_that_breaks_in_the_middle_is_not_answered_twice(

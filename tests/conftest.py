@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from local.stack import Stack, running_stack
 from tests.world import World
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from tests.world import Organization, Simulator, User
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
+# No test judges by the clock, those of properties no more than others.
+settings.register_profile(
+    "timeless", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("timeless")
 NEED_OF_A_GIVEN_STACK = ("SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "GRAPH_API_URL")
 
 

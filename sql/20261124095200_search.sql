@@ -54,7 +54,6 @@ declare
     digits text := regexp_replace(left(words, 100), '[^0-9]', '', 'g');
     plain text := split_part(private.naming(left(words, 100), '', '', ''), E'\n', 1);
     part text;
-    -- What has a meaning to `like` stands for itself.
     pattern text;
     beginnings tsquery;
 begin
@@ -63,6 +62,7 @@ begin
     end if;
     -- A number may be typed with signs between its digits.
     part := case when words ~ '^[-+() 0-9]+$' and length(digits) >= 3 then digits else plain end;
+    -- What has a meaning to `like` stands for itself.
     pattern := '%' || regexp_replace(part, '([\\%_])', '\\\1', 'g') || '%';
 
     if length(part) < 3 then

@@ -58,6 +58,11 @@ def ask_for_a_code(page: Page, number: Typed) -> None:
     page.get_by_role("button", name="Enviar código").click()
 
 
+def get_a_code(page: Page, number: Typed) -> None:
+    ask_for_a_code(page, number)
+    expect(page.get_by_text("Te quedan 3 intentos.")).to_be_visible()
+
+
 def enter(page: Page, code: str) -> None:
     page.get_by_label("Código de 6 dígitos").fill(code)
     page.get_by_role("button", name="Verificar y conectar").click()
@@ -74,8 +79,7 @@ def test_the_third_wrong_code_is_the_last_and_a_new_one_connects(
     page: Page, simulator: Simulator, database: Connection
 ) -> None:
     number = new_number()
-    ask_for_a_code(page, number)
-    expect(page.get_by_text("Te quedan 3 intentos.")).to_be_visible()
+    get_a_code(page, number)
     code = sent_code(simulator, number)
     wrong = "000000" if code != "000000" else "111111"
 
@@ -99,8 +103,7 @@ def test_a_code_that_is_too_old_is_told_and_a_new_one_connects(
     page: Page, simulator: Simulator, database: Connection
 ) -> None:
     number = new_number()
-    ask_for_a_code(page, number)
-    expect(page.get_by_text("Te quedan 3 intentos.")).to_be_visible()
+    get_a_code(page, number)
     let_time_pass(database, number, 601)
 
     enter(page, sent_code(simulator, number))
@@ -108,8 +111,7 @@ def test_a_code_that_is_too_old_is_told_and_a_new_one_connects(
     told(page, "Pide un código nuevo.")
     expect(page.get_by_role("button", name="Verificar y conectar")).to_be_disabled()
     page.reload()
-    ask_for_a_code(page, number)
-    expect(page.get_by_text("Te quedan 3 intentos.")).to_be_visible()
+    get_a_code(page, number)
     enter(page, sent_code(simulator, number))
     expect(page.get_by_text(CONNECTED)).to_be_visible()
 
@@ -129,8 +131,7 @@ def test_a_number_of_another_organization_is_told_without_saying_whose(
 
 def test_a_number_with_a_pin_of_its_own_asks_for_it_and_connects(page: Page, simulator: Simulator) -> None:
     number = new_number()
-    ask_for_a_code(page, number)
-    expect(page.get_by_text("Te quedan 3 intentos.")).to_be_visible()
+    get_a_code(page, number)
     (there,) = at_meta(simulator, number)
     simulator.patch(f"/numbers/{there['id']}", is_pin_enabled=True, pin="654321")
     code = sent_code(simulator, number)
@@ -157,8 +158,7 @@ def test_what_meta_refuses_is_told_and_the_same_button_goes_on(
     page: Page, simulator: Simulator, edge: str, fault: dict[str, Any], sentence: str
 ) -> None:
     number = new_number()
-    ask_for_a_code(page, number)
-    expect(page.get_by_text("Te quedan 3 intentos.")).to_be_visible()
+    get_a_code(page, number)
     simulator.post("/faults", edge=edge, **fault)
 
     enter(page, sent_code(simulator, number))

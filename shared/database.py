@@ -48,6 +48,8 @@ UNAUTHORIZED = 401
 PASSING_CLASSES = ("08", "53", "57", "58", "XX")
 PASSING_STATES = frozenset({"40001", "40P01", "55P03", "25006"})
 PASSING_STATUS = frozenset({408, 425})
+# Names of the system's errors (EPIPE, ECONNRESET …), which are no SQLSTATE: a gateway's own trouble.
+SYSTEM_ERROR = re.compile(r"E[A-Z]{3,}")
 NOT_MIGRATED = frozenset({"42883", "42P01", "42703", "PGRST202", "PGRST203", "PGRST204", "PGRST205"})
 STATES: Mapping[str, type[AppError]] = {
     "42501": Forbidden,
@@ -253,7 +255,9 @@ def _find_refusal(status: int, state: str, message: str, *, is_service: bool) ->
 
 
 def _is_passing(status: int, state: str) -> bool:
-    if state in PASSING_STATES or state.startswith(PASSING_CLASSES) or status in PASSING_STATUS:
+    if state in PASSING_STATES or state.startswith(PASSING_CLASSES) or SYSTEM_ERROR.fullmatch(state):
+        return True
+    if status in PASSING_STATUS:
         return True
     # Class 42 is a mistake in SQL, and stays one however often it is tried.
     return status >= SERVER_ERROR and not state.startswith("42")

@@ -47,7 +47,7 @@ class Job:
 class Outcome:
     """What came of a job; `settled` says that its result and its end are written already, together."""
 
-    word: Literal["done", "retry", "dead", "settled", "released"]
+    word: Literal["done", "retry", "later", "dead", "settled", "released"]
     reason: str | None = None
     seconds: float = 0.0
 
@@ -70,6 +70,11 @@ RELEASED = Outcome(word="released")
 def retry(job: Job, reason: str, *, seconds: float | None = None) -> Outcome:
     """Try again, by default after a wait that doubles each time."""
     return Outcome(word="retry", reason=reason, seconds=backoff(job.attempts) if seconds is None else seconds)
+
+
+def later(reason: str, *, seconds: float) -> Outcome:
+    """Wait for what others must do first; no attempt is counted, so the job must know its own end."""
+    return Outcome(word="later", reason=reason, seconds=seconds)
 
 
 def dead(reason: str) -> Outcome:

@@ -214,6 +214,7 @@ $$;
 -- Writes what came of jobs. Each of `results`: {id, lease_token, outcome, seconds?, reason?} with
 --   done      it is over
 --   retry     not now: again after `seconds`, or dead when it has been tried often enough
+--   later     not now, through no fault of its own: again after `seconds`, and no attempt is counted
 --   dead      never again
 --   released  not even begun: the worker is going away
 -- Answers the ids that were written; a result of somebody whose lease is over is none.
@@ -238,9 +239,9 @@ as $$
                 when t.outcome in ('done', 'dead') or (t.outcome = 'retry' and j.attempts >= j.max_attempts)
                     then clock_timestamp()
             end,
-            attempts = case when t.outcome = 'released' then j.attempts - 1 else j.attempts end,
+            attempts = case when t.outcome in ('later', 'released') then j.attempts - 1 else j.attempts end,
             run_at = case
-                when t.outcome = 'retry' then clock_timestamp() + make_interval(secs => t.seconds) else j.run_at
+                when t.outcome in ('retry', 'later') then clock_timestamp() + make_interval(secs => t.seconds) else j.run_at
             end,
             lease_until = null,
             last_error = case when t.outcome = 'released' then j.last_error else t.reason end

@@ -184,8 +184,10 @@ as $$
         when not c.is_bot_on then 'bot_off_in_chat'
         when c.bot_paused_until > now() then 'person_answered'
         when m.occurred_at < now() - make_interval(secs => b.most_age_seconds) then 'too_old'
-        when coalesce(i.status <> 'connected', true) then 'not_connected'
+        when coalesce(i.status not in ('connected', 'error'), true) then 'not_connected'
         when coalesce(c.window_expires_at, '-infinity') <= now() then 'window_closed'
+        -- Which may be mended while the message is still young.
+        when i.status = 'error' then 'connection_error'
     end
     from public.messages as m
     join public.chats as c on c.id = m.chat_id and c.organization_id = m.organization_id
@@ -293,7 +295,8 @@ begin
     where c.id = message.chat_id and c.organization_id = message.organization_id for update;
     -- A person may have answered while the endpoint thought.
     silence := private.bot_silence(message.id, message.organization_id);
-    if silence is not null or message.id is null then
+    -- Where the connection has failed meanwhile, the replies wait in the queue as an agent's do.
+    if silence <> 'connection_error' or message.id is null then
         perform private.end_job(job, coalesce(silence, 'message_gone'));
         return '[]'::jsonb;
     end if;

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shared import log
 from shared.bots import Decision, decide, read_endpoint_answer, to_question
 from shared.errors import InvalidBody
-from shared.jobs import SETTLED, Outcome, dead, retry
+from shared.jobs import SETTLED, Outcome, dead, later, retry
 from shared.outbound_events import is_taken, sign, to_body
 from shared.safe_http import EndpointFailed, SafeClient, UnsafeAddress
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SECONDS = 15.0
 MOST_BYTES = 64 * 1024
+# How soon to look again whether a failed connection was mended; the message's own age ends it.
+MENDED_SECONDS = 15.0
 
 
 async def run_bot(work: Work) -> Outcome:
@@ -33,7 +35,7 @@ async def run_bot(work: Work) -> Outcome:
     if turn is None:
         return Outcome(word="done", reason="message_gone")
     if "silence" in turn:
-        return Outcome(word="done", reason=turn["silence"])
+        return _keep_silent(turn["silence"])
     try:
         decision = decide(turn)
         if decision.asks_endpoint:
@@ -51,6 +53,12 @@ async def run_bot(work: Work) -> Outcome:
     if ids is None:
         log.warning("bots.lease_lost", job_id=job.id)
     return SETTLED
+
+
+def _keep_silent(reason: str) -> Outcome:
+    if reason == "connection_error":
+        return later(reason, seconds=MENDED_SECONDS)
+    return Outcome(word="done", reason=reason)
 
 
 async def _ask_endpoint(work: Work, turn: Mapping[str, Any]) -> Decision:

@@ -106,6 +106,8 @@ FAULTS: list[tuple[str, Response, type[AppError]]] = [
     ("too_many", fault(503, "53300", "too many connections"), DatabaseUnavailable),
     ("no_connection", fault(503, "PGRST000", "Could not connect with the database"), DatabaseUnavailable),
     ("pool", fault(504, "PGRST003", "Timed out acquiring connection"), DatabaseUnavailable),
+    ("broken_pipe", fault(400, "EPIPE", "write EPIPE"), DatabaseUnavailable),
+    ("cut", fault(400, "ECONNRESET", "read ECONNRESET"), DatabaseUnavailable),
     ("html", PlainTextResponse("<html>Bad gateway</html>", 502), DatabaseUnavailable),
     ("odd_json", JSONResponse(["x"], 500), DatabaseUnavailable),
     ("cloudflare", PlainTextResponse("", 520), DatabaseUnavailable),

@@ -49,6 +49,7 @@ async def store(answer: Once) -> None:
         Once(403, message="Forbidden"),
         Once(404, message="Project not found"),
         Once(429, message="Too many requests"),
+        Once(400, code="EPIPE", message="write EPIPE"),
         Once(503, code="PGRST002", message="Could not query the database for the schema cache"),
     ],
     ids=lambda answer: str(answer.refusal.status_code) + (json.loads(answer.refusal.text).get("code") or ""),

@@ -175,6 +175,75 @@ async def test_who_answers_while_the_endpoint_thinks_is_not_interrupted(
     assert jobs(office) == [("done", "person_answered")]
 
 
+def fail_connection(office: Office, status: str = "error") -> None:
+    office.database.execute(
+        "update whatsapp_integrations set status = %s where organization_id = %s",
+        (status, office.organization.id),
+    )
+
+
+async def test_a_question_waits_for_a_failed_connection_until_it_is_mended(
+    office: Office, work_off: WorkOff
+) -> None:
+    make_bot(office, HOURS)
+    fail_connection(office)
+    office.hear(text="horario")
+
+    # Oftener than a job may fail.
+    for _ in range(9):
+        office.database.execute("update jobs set run_at = now()")
+        await work_off()
+    waiting = jobs(office)
+    fail_connection(office, "connected")
+    office.database.execute("update jobs set run_at = now()")
+    await work_off()
+    office.wait_until_sent()
+
+    assert waiting == [("ready", "connection_error")]
+    assert said(office) == [("keyword", "De 9 a 18.")]
+    assert len(office.received()) == 1
+
+
+async def test_a_question_that_grew_old_meanwhile_is_not_answered(office: Office, work_off: WorkOff) -> None:
+    make_bot(office, HOURS)
+    fail_connection(office)
+    office.hear(text="horario")
+    await work_off()
+
+    office.database.execute(
+        "update messages set occurred_at = now() - interval '1 hour' where organization_id = %s",
+        (office.organization.id,),
+    )
+    fail_connection(office, "connected")
+    office.database.execute("update jobs set run_at = now()")
+    await work_off()
+
+    assert said(office) == []
+    assert jobs(office) == [("done", "too_old")]
+
+
+async def test_what_the_endpoint_said_waits_for_a_connection_that_failed_meanwhile(
+    office: Office, work_off: WorkOff, endpoint: Endpoint
+) -> None:
+    make_bot(office, endpoint=endpoint)
+
+    def answer(_call: Any) -> Reply:
+        fail_connection(office)
+        return Reply(body={"messages": [{"text": "Sí"}]})
+
+    endpoint.answer = answer
+    office.hear()
+    await work_off()
+    early = office.received()
+    fail_connection(office, "connected")
+    await work_off()
+    office.wait_until_sent()
+
+    assert early == []
+    assert said(office) == [("endpoint", "Sí")]
+    assert len(office.received()) == 1
+
+
 async def test_a_hand_over_is_for_good_until_a_member_lets_the_bot_in_again(
     office: Office, work_off: WorkOff
 ) -> None:

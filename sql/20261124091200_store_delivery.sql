@@ -556,6 +556,8 @@ declare
     one private.delivery_item;
     stored integer := 0;
     tenants uuid[];
+    -- Whose the delivery is as a whole; of several organizations' it is nobody's.
+    sole_tenant uuid;
     refused jsonb;
     problems integer;
     became public.webhook_event_state;
@@ -621,6 +623,7 @@ begin
 
     known := array(select i from unnest(items) as i where i.organization_id is not null);
     tenants := array(select distinct i.organization_id from unnest(known) as i);
+    sole_tenant := case when cardinality(tenants) = 1 then tenants[1] end;
     select coalesce(jsonb_agg(jsonb_build_object(
         'path', i.path, 'reason', case when source is null then 'unknown_number' else 'not_covered_by_secret' end
     ) order by i.nr), '[]')
@@ -633,8 +636,7 @@ begin
         source_integration_id, organization_id, digest, body, body_bytes, state, item_count
     )
     values (
-        source, case when cardinality(tenants) = 1 then tenants[1] end, body_digest, body_text,
-        decode(body_base64, 'base64'), 'stored', cardinality(known)
+        source, sole_tenant, body_digest, body_text, decode(body_base64, 'base64'), 'stored', cardinality(known)
     )
     on conflict (source_integration_id, digest) do update set
         seen_count = e.seen_count + case when is_replay then 0 else 1 end
@@ -651,7 +653,7 @@ begin
     select event.id, r ->> 'path', r ->> 'reason' from jsonb_array_elements(refused) as r
     on conflict (event_id, path) do nothing;
     insert into public.webhook_problems (event_id, organization_id, path, reason, item)
-    select event.id, case when cardinality(tenants) = 1 then tenants[1] end, p ->> 'path', p ->> 'reason', p -> 'item'
+    select event.id, sole_tenant, p ->> 'path', p ->> 'reason', p -> 'item'
     from jsonb_array_elements(parse_problems) as p
     on conflict (event_id, path) do nothing;
 
@@ -700,13 +702,10 @@ begin
         else 'stored'
     end;
     if (event.organization_id, event.state, event.item_count, event.problem_count) is distinct from
-        (case when cardinality(tenants) = 1 then tenants[1] end, became, stored, problems)
+        (sole_tenant, became, stored, problems)
     then
         update public.webhook_events as e set
-            organization_id = case when cardinality(tenants) = 1 then tenants[1] end,
-            state = became,
-            item_count = stored,
-            problem_count = problems
+            organization_id = sole_tenant, state = became, item_count = stored, problem_count = problems
         where e.id = event.id;
     end if;
 

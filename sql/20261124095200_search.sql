@@ -65,29 +65,25 @@ begin
     -- What has a meaning to `like` stands for itself.
     pattern := '%' || regexp_replace(part, '([\\%_])', '\\\1', 'g') || '%';
 
-    if length(part) < 3 then
-        -- Too short for the index: the tenant's contacts are read.
-        return query
-        select c.id, null::text
-        from public.contacts as p
-        join public.chats as c on c.contact_id = p.id and c.organization_id = p.organization_id
-        where p.organization_id = organization
-            and private.naming(p.name, p.saved_name, p.username, p.phone_number) like pattern
-        order by c.last_message_at desc nulls last, c.id
-        limit 50;
-        return;
-    end if;
     return query
     select c.id, null::text
     from public.contacts as p
     join public.chats as c on c.contact_id = p.id and c.organization_id = p.organization_id
-    -- `is true` keeps other indexes out of it, which would be read for the tenant's whole part.
-    where (p.organization_id = organization) is true
-        and private.pieces(p.organization_id, private.naming(p.name, p.saved_name, p.username, p.phone_number))
-            @> private.pieces(organization, part)
-        and private.naming(p.name, p.saved_name, p.username, p.phone_number) like pattern
+    where private.naming(p.name, p.saved_name, p.username, p.phone_number) like pattern
+        and case
+            -- Too short for the index: the tenant's contacts are read.
+            when length(part) < 3 then p.organization_id = organization
+            -- `is true` keeps other indexes out of it, which would be read for the tenant's whole part.
+            else (p.organization_id = organization) is true
+                and private.pieces(p.organization_id, private.naming(p.name, p.saved_name, p.username, p.phone_number))
+                    @> private.pieces(organization, part)
+        end
     order by c.last_message_at desc nulls last, c.id
     limit 50;
+
+    if length(part) < 3 then
+        return;
+    end if;
 
     select to_tsquery('simple', string_agg('o' || left(organization::text, 8) || w.word || ':*', ' & '))
     into beginnings

@@ -15,9 +15,11 @@ def test_growth_measures_every_call_and_keeps_its_plan() -> None:
     result, plans = growth.measure_at(scale, lambda _line: None)
 
     calls = [*growth.READS, growth.ONE, growth.HUNDRED]
-    costs, rights = result.tables
+    costs, touched, rights = result.tables
     assert [row[0] for row in costs.rows] == calls
     assert all(float(cell) > 0 for row in costs.rows for cell in row[1:])
+    assert [row[0] for row in touched.rows] == calls
+    assert all(float(cell) > 0 for row in touched.rows for cell in row[1:])
     assert len(rights.rows) == len(calls) - len(growth.SEARCHES) - 2
     assert len(result.aims) == len(calls)
     assert set(plans) == {path.name for path in growth.PLANS.glob("*.txt")}

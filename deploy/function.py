@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from deploy.build import DIST, PLATFORMS
 from deploy.imports import Sources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SERVICE = "whatsapp-functions"
@@ -32,9 +34,14 @@ def name_of(function: str, stage: str) -> str:
     return f"{SERVICE}-{stage}-{own}"
 
 
+def region_of(environ: Mapping[str, str]) -> str:
+    """Return where the stack is, as serverless.yml decides it; boto3 by itself does not read AWS_REGION."""
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
 def put(name: str, archive: Path, arch: str) -> None:
     """Upload a zip and wait until it answers; raise when what is then there is something else."""
-    client = boto3.client("lambda")
+    client = boto3.client("lambda", region_name=region_of(os.environ))
     content = archive.read_bytes()
     client.update_function_code(FunctionName=name, ZipFile=content, Architectures=[arch])
     client.get_waiter("function_updated_v2").wait(FunctionName=name)

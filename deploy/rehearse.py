@@ -56,6 +56,7 @@ def rehearse(arch: str) -> dict[str, Any]:
         "AWS_ENDPOINT_URL": address,
         "AWS_ACCESS_KEY_ID": "rehearsal",
         "AWS_SECRET_ACCESS_KEY": "rehearsal",
+        "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from deploy.function import region_of
 from deploy.imports import ROOT, Sources
 from deploy.serverless import REHEARSAL, osls
 from deploy.variables import needed_by, variables_of
@@ -255,6 +256,21 @@ def test_what_is_not_set_stops_the_packaging() -> None:
 
     with pytest.raises(RuntimeError, match=r"params\.default\.appId"):
         osls("print", environ=without)
+
+
+@pytest.mark.parametrize(
+    "environ,region",
+    [
+        ({}, "us-east-1"),
+        ({"AWS_DEFAULT_REGION": "sa-east-1"}, "sa-east-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "sa-east-1"}, "eu-west-1"),
+    ],
+)
+def test_the_stack_and_each_function_go_to_the_same_region(environ: dict[str, str], region: str) -> None:
+    printed = yaml.safe_load(osls("print", "--format", "yaml", environ={**REHEARSAL, **environ}).stdout)
+
+    assert printed["provider"]["region"] == region
+    assert region_of(environ) == region
 
 
 def test_the_deployed_secret_holds_what_the_template_asks_for() -> None:

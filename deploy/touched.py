@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOCK_NAME = LOCK.name
 OF_THE_STACK = ("serverless.yml", "deploy/package.json", "deploy/package-lock.json")
-OF_EVERY_ZIP = ("deploy/build.py", "deploy/imports.py", "deploy/requirements.py")
+OF_EVERY_ZIP = ("deploy/build.py", "deploy/imports.py", "deploy/requirements.py", "deploy/roots.py")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from deploy.imports import ROOT
+from deploy.imports import ROOT, Sources
 from deploy.touched import find_touched, to_outputs
 
 if TYPE_CHECKING:
@@ -67,6 +68,44 @@ def test_the_outputs_say_what_is_to_be_deployed() -> None:
     assert to_outputs(touched, " oauth  worker ")[0] == "functions=oauth worker"
 
 
+def test_the_stack_gets_every_variable_that_it_reads() -> None:
+    """What is not handed on would go back to its default at the next deployment."""
+    read = set(re.findall(r"env:(\w+)", (ROOT / "serverless.yml").read_text("utf-8")))
+    given = set(DEPLOY["jobs"]["functions"]["env"])
+
+    # configure-aws-credentials sets those of the region.
+    assert given - {"FUNCTIONS", "STACK", "ARCH"} == read - {"AWS_REGION", "AWS_DEFAULT_REGION"}
+
+
+def test_the_guide_names_every_variable_of_the_workflow() -> None:
+    text = (ROOT / ".github/workflows/deploy.yml").read_text("utf-8")
+    guide = (ROOT / "docs" / "deploy-aws.md").read_text("utf-8")
+    rows = {
+        kind: set(re.findall(r"`(\w+)`", "".join(re.findall(rf"^\| {kind}.*", guide, re.MULTILINE))))
+        for kind in ("variables", "secrets")
+    }
+
+    assert rows == {
+        "variables": set(re.findall(r"vars\.(\w+)", text)),
+        "secrets": set(re.findall(r"secrets\.(\w+)", text)),
+    }
+
+
+def test_whoever_chooses_functions_leaves_the_database_alone() -> None:
+    """An older commit lacks the newer migrations, and `supabase db push` refuses where one is missing."""
+    assert DEPLOY["jobs"]["database"]["if"] == "needs.test.outputs.database == 'true' && !inputs.functions"
+
+
+def test_what_builds_a_zip_touches_every_function() -> None:
+    code = "import sys, deploy.build; print(*(name for name in sys.modules if name.startswith('deploy.')))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    for module in loaded:
+        assert find_touched([f"{module.replace('.', '/')}.py"]).functions == Sources().functions, module
+
+
 @pytest.mark.parametrize(
     "environ,expected",
     [
@@ -77,6 +116,11 @@ def test_the_outputs_say_what_is_to_be_deployed() -> None:
         ),
         ({"FUNCTIONS": "webhook", "STACK": "true"}, ["deploy --stage prod --param arch=arm64"]),
         ({"FUNCTIONS": "all"}, ["deploy --stage prod --param arch=arm64"]),
+        ({"FUNCTIONS": "all", "ALARM_EMAIL": ""}, ["deploy --stage prod --param arch=arm64"]),
+        (
+            {"FUNCTIONS": "all", "ALARM_EMAIL": "a@b.test"},
+            ["a@b.test", "deploy --stage prod --param arch=arm64"],
+        ),
     ],
 )
 def test_the_script_deploys_one_by_one(tmp_path: Path, environ: dict[str, str], expected: list[str]) -> None:
@@ -86,7 +130,8 @@ def test_the_script_deploys_one_by_one(tmp_path: Path, environ: dict[str, str], 
     for program in ("deploy/node_modules/.bin/osls", ".venv/bin/python"):
         stand_in = tmp_path / program
         stand_in.parent.mkdir(parents=True)
-        stand_in.write_text('#!/bin/sh\necho "$@"\n')
+        # An empty variable is a value to osls, which knows a default only for what is not set.
+        stand_in.write_text('#!/bin/sh\n[ -z "${ALARM_EMAIL+x}" ] || echo "$ALARM_EMAIL"\necho "$@"\n')
         stand_in.chmod(0o755)
 
     said = subprocess.run(

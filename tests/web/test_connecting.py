@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
-from tests.connecting import add_agent, new_business, new_number
+from tests.connecting import add_agent, new_business, new_number, walk_through_the_dialog
 from tests.web.steps import type_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import psycopg
     from playwright.sync_api import Page
 
     from tests.connecting import Business
     from tests.web.conftest import Person, Shop
     from tests.world import Simulator, World
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
 
 LABELS = {
     "phone_number_id": "Identificador del número de teléfono",
@@ -138,6 +142,30 @@ def test_facebook_the_dialog_is_gone_through_and_the_number_connected(
     page.wait_for_url("**/configuracion/")
     expect(page.get_by_text(CONNECTED)).to_be_visible()
     assert "ticket" not in page.url
+
+
+def test_facebook_a_dialog_that_this_browser_did_not_begin_connects_nothing_unasked(
+    visit: Callable[..., Page], new_person: Callable[[], Person], world: World, database: Connection
+) -> None:
+    """Somebody was signed in as another and talked into the other's dialog: they see whose it would become."""
+    owner = new_person()
+    organization = world.new_organization(owner.user, name="Panadería Rosa")
+    asked = {"flow": "redirect", "return_path": "/configuracion/"}
+    begun = owner.user.functions.post("/whatsapp-oauth/start", json=asked).json()
+    returned = walk_through_the_dialog(begun).headers["location"]
+    steps = "select count(*) from whatsapp_integrations where organization_id = %s"
+
+    page = visit(owner, f"/configuracion/#{urlsplit(returned).fragment}")
+    question = page.get_by_role("group", name="¿Conectar este número a Panadería Rosa?")
+    expect(question).to_contain_text(owner.user.email)
+    assert database.execute(steps, (organization.id,)).fetchone() == (0,)
+    question.get_by_role("button", name="Cancelar").click()
+    expect(page.get_by_role("heading", name="¿Cómo quieres conectar tu número?")).to_be_visible()
+    assert database.execute(steps, (organization.id,)).fetchone() == (0,)
+
+    page = visit(owner, f"/configuracion/#{urlsplit(returned).fragment}")
+    page.get_by_role("button", name="Conectar el número").click()
+    expect(page.get_by_text(CONNECTED)).to_be_visible()
 
 
 def test_facebook_a_closed_dialog_changes_nothing_and_says_so(

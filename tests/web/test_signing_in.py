@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
+
+from tests.web.conftest import SESSION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     from local.stack import Stack
     from tests.web.conftest import Person
+    from tests.world import World
 
 
 def test_a_new_owner_signs_up_names_the_business_and_sees_what_comes_next(visit: Callable[..., Page]) -> None:
@@ -125,6 +130,76 @@ def test_a_link_in_a_mail_signs_in_without_a_password_and_tells_nobody_who_has_a
     # Where the person wanted to go; their first question there.
     page.wait_for_url("**/configuracion/")
     expect(page.get_by_label("Nombre de la empresa")).to_be_visible()
+
+
+def address_with_session_of(person: Person) -> str:
+    """Write a session into an address, as a link in a mail ends."""
+    kept = {name: person.session[name] for name in ("access_token", "refresh_token")}
+    return "#" + urlencode({**kept, "expires_in": 3600, "token_type": "bearer", "type": "magiclink"})
+
+
+def who_is_signed_in(page: Page) -> str | None:
+    kept = page.evaluate(f"localStorage.getItem('{SESSION_KEY}')")
+    return str(json.loads(kept)["user"]["id"]) if kept else None
+
+
+@pytest.mark.parametrize("path", ["/configuracion/", "/chats/", "/equipo/"])
+def test_a_session_in_an_address_is_nothing_to_any_other_page(
+    visit: Callable[..., Page], new_person: Callable[[], Person], path: str
+) -> None:
+    victim, attacker = new_person(), new_person()
+    fragment = address_with_session_of(attacker)
+
+    signed_in = visit(victim, f"{path}{fragment}")
+    signed_out = visit(None, f"{path}{fragment}")
+
+    expect(signed_in.get_by_text(victim.user.email)).to_be_visible()
+    assert who_is_signed_in(signed_in) == victim.user.id
+    expect(signed_out.get_by_label("Contraseña")).to_be_visible()
+    assert who_is_signed_in(signed_out) is None
+
+
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_a_link_that_this_browser_did_not_ask_for_signs_in_only_who_says_so(
+    visit: Callable[..., Page], new_person: Callable[[], Person], dashboard_url: str, is_signed_in: bool
+) -> None:
+    victim, attacker = new_person(), new_person()
+    before = victim.user.id if is_signed_in else None
+    fragment = address_with_session_of(attacker)
+
+    page = visit(victim if is_signed_in else None, f"/entrar/{fragment}")
+    expect(page.get_by_role("heading", name=f"¿Continuar como {attacker.user.email}?")).to_be_visible()
+    assert who_is_signed_in(page) == before
+    assert "access_token" not in page.url
+    page.get_by_role("button", name="No es mi cuenta").click()
+    expect(page.get_by_label("Nombre de la empresa" if is_signed_in else "Contraseña")).to_be_visible()
+    assert who_is_signed_in(page) == before
+
+    other_device = visit(None, f"/entrar/?next=/equipo/{fragment}")
+    other_device.get_by_role("button", name="Continuar", exact=True).click()
+    other_device.wait_for_url(f"{dashboard_url}/equipo/")
+    assert who_is_signed_in(other_device) == attacker.user.id
+
+
+def test_what_meta_sent_back_reaches_no_server_while_somebody_signs_in(
+    visit: Callable[..., Page], new_person: Callable[[], Person], world: World
+) -> None:
+    person = new_person()
+    world.new_organization(person.user)
+    page = visit(None, "/icon.svg")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(page.url.replace("/icon.svg", "/configuracion/#whatsapp_state=begun&whatsapp_ticket=secret"))
+    page.wait_for_url("**/entrar/**")
+    page.get_by_label("Correo electrónico").fill(person.user.email)
+    page.get_by_label("Contraseña").fill(person.password)
+    page.get_by_role("button", name="Entrar", exact=True).click()
+
+    page.wait_for_url("**/configuracion/")
+    # What was brought is still there: the page asks what to do with it.
+    expect(page.get_by_role("heading", name="Entrar con Facebook")).to_be_visible()
+    assert [url for url in asked if "secret" in url.partition("#")[0]] == []
 
 
 def test_english_is_one_press_away_and_stays(visit: Callable[..., Page]) -> None:

@@ -11,6 +11,8 @@ export interface SupabaseClient {
   readonly auth: Pick<
     GoTrueClient,
     | "getSession"
+    | "getUser"
+    | "setSession"
     | "onAuthStateChange"
     | "signInWithPassword"
     | "signInWithOtp"
@@ -31,6 +33,8 @@ export function createSupabaseClient({ supabaseUrl, supabaseKey }: Config): Supa
     headers: { apikey: supabaseKey },
     storageKey: "whatsapp-dashboard-session",
     flowType: "implicit",
+    // Whoever writes an address could sign its reader in as anybody: only the page for it takes one (mailLink.ts).
+    detectSessionInUrl: false,
   });
   const tokenOf = async () => (await auth.getSession()).data.session?.access_token ?? null;
   const rest = new PostgrestClient(`${supabaseUrl}/rest/v1`, {

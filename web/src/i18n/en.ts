@@ -57,6 +57,12 @@ export const en: Catalogue = {
     linkDead: "The link has expired or was used already. Ask for another one.",
     sendLink: "Send me a link",
     linkSent: "If that account exists, we sent you a link. Look into your mail.",
+    otherLink: {
+      title: (account) => `Continue as ${account}?`,
+      lead: "This link opens that account, and it was not asked for in this browser. Continue only if the account is yours.",
+      yes: "Continue",
+      no: "This is not my account",
+    },
     confirmEmail: "We sent you a mail to confirm your account. Open it and come back here.",
     setPassword: "Save password",
     passwordSet: "Password saved.",
@@ -117,6 +123,13 @@ export const en: Catalogue = {
       go: "Go to Facebook",
       finishing: "Finishing the connection with Meta…",
       cancelled: "You closed Facebook's window before the end. Nothing was changed.",
+      elsewhere: {
+        title: (organization) => `Connect this number to ${organization}?`,
+        text: (email, organization) =>
+          `You are signed in as ${email}. The number you chose at Facebook will belong to ${organization}, whose owners and agents will see its chats.`,
+        warning: "This connection was not begun in this browser. If it was not you who began it, cancel.",
+        yes: "Connect the number",
+      },
       chooseNumber: "Your account has several numbers. Which one do you want to connect?",
     },
     number: {

@@ -55,6 +55,12 @@ export const es = {
     linkDead: "El enlace venció o ya se usó. Pide otro.",
     sendLink: "Enviarme un enlace",
     linkSent: "Si esa cuenta existe, te enviamos un enlace. Revisa tu correo.",
+    otherLink: {
+      title: (account: string) => `¿Continuar como ${account}?`,
+      lead: "Este enlace abre esa cuenta, y no se pidió desde este navegador. Continúa solo si la cuenta es tuya.",
+      yes: "Continuar",
+      no: "No es mi cuenta",
+    },
     confirmEmail: "Te enviamos un correo para confirmar tu cuenta. Ábrelo y vuelve aquí.",
     setPassword: "Guardar contraseña",
     passwordSet: "Contraseña guardada.",
@@ -115,6 +121,13 @@ export const es = {
       go: "Ir a Facebook",
       finishing: "Terminando la conexión con Meta…",
       cancelled: "Cerraste la ventana de Facebook antes de terminar. No se cambió nada.",
+      elsewhere: {
+        title: (organization: string) => `¿Conectar este número a ${organization}?`,
+        text: (email: string, organization: string) =>
+          `Entraste como ${email}. El número que elegiste en Facebook será de ${organization}, y sus propietarios y agentes verán sus chats.`,
+        warning: "Esta conexión no se empezó en este navegador. Si no la empezaste tú, cancela.",
+        yes: "Conectar el número",
+      },
       chooseNumber: "Tu cuenta tiene varios números. ¿Cuál quieres conectar?",
     },
     number: {

@@ -59,11 +59,12 @@ export function SessionProvider({
   useEffect(() => {
     const { data } = supabase.auth.onAuthStateChange((_event, session) => {
       if (session) {
+        restoreFragment();
         const { id, email = "" } = session.user;
         setUser((before) => (before?.id === id ? before : { id, email }));
       } else {
-        const here = location.pathname + location.hash;
-        location.replace(`${signInPath}?next=${encodeURIComponent(here)}`);
+        keepFragment();
+        location.replace(`${signInPath}?next=${encodeURIComponent(location.pathname)}`);
       }
     });
     return () => data.subscription.unsubscribe();
@@ -123,6 +124,27 @@ export function SessionProvider({
     );
   }
   return <SessionContext value={session}>{children}</SessionContext>;
+}
+
+// What Meta's dialog sent back is in the fragment: it waits here while somebody signs in, and reaches no server's log.
+const FRAGMENT = "fragment";
+
+function keepFragment(): void {
+  try {
+    sessionStorage.setItem(FRAGMENT, JSON.stringify([location.pathname, location.hash]));
+  } catch {
+    // The page then opens without it.
+  }
+}
+
+function restoreFragment(): void {
+  try {
+    const [path, hash] = JSON.parse(sessionStorage.getItem(FRAGMENT) ?? "[]") as string[];
+    sessionStorage.removeItem(FRAGMENT);
+    if (hash && path === location.pathname && !location.hash) history.replaceState(null, "", hash);
+  } catch {
+    // As above.
+  }
 }
 
 function readChoice(): string | null {

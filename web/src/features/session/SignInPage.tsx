@@ -9,7 +9,9 @@ import { SubmitButton } from "../../components/SubmitButton";
 import { readConfig } from "../../config";
 import { useText, type Catalogue } from "../../i18n";
 import { createSupabaseClient } from "../../supabase";
+import { rememberAsking, takeMailLink } from "./api/mailLink";
 import { Corner } from "./components/Corner";
+import { OpenedLink } from "./components/OpenedLink";
 
 type Mode = "enter" | "create" | "forgot" | "link" | "renew";
 
@@ -17,10 +19,9 @@ const SHORTEST_PASSWORD = 8;
 
 export default function SignInPage() {
   const words = useText();
-  // Read before there is a client, which takes it away from the address.
-  const [isRecovery] = useState(cameByRecovery);
+  const [link, setLink] = useState(takeMailLink);
   const [supabase] = useState(() => createSupabaseClient(readConfig()));
-  const [mode, setMode] = useState<Mode>(isRecovery ? "renew" : "enter");
+  const [mode, setMode] = useState<Mode>(link?.isRecovery ? "renew" : "enter");
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [isBusy, setIsBusy] = useState(false);
@@ -33,12 +34,13 @@ export default function SignInPage() {
     document.title = `${words.signIn.title} · ${words.app}`;
   }, [words]);
   useEffect(() => {
+    // Who came by a link goes on as the link says, whoever was signed in before.
+    if (link || mode === "renew") return;
     const { data } = supabase.auth.onAuthStateChange((event, session) => {
-      if (session && (event === "INITIAL_SESSION" || event === "SIGNED_IN") && !isRecovery)
-        location.replace(nextPath());
+      if (session && (event === "INITIAL_SESSION" || event === "SIGNED_IN")) location.replace(nextPath());
     });
     return () => data.subscription.unsubscribe();
-  }, [supabase, isRecovery]);
+  }, [supabase, link, mode]);
 
   const submit = async (event: SyntheticEvent) => {
     event.preventDefault();
@@ -47,6 +49,7 @@ export default function SignInPage() {
     setNews(null);
     if (found) return;
     setIsBusy(true);
+    if (mode !== "enter" && mode !== "renew") rememberAsking(email);
     const here = `${location.origin}${location.pathname}`;
     try {
       if (mode === "enter") {
@@ -111,65 +114,78 @@ export default function SignInPage() {
       </aside>
       <main>
         <Corner />
-        <form className="form narrow" onSubmit={(event) => void submit(event)} noValidate>
-          <h1>{titles[mode]}</h1>
-          {(mode === "forgot" || mode === "link") && (
-            <p className="muted">{mode === "forgot" ? words.signIn.forgotLead : words.signIn.byLinkLead}</p>
-          )}
-          {mode !== "renew" && (
-            <Field label={words.signIn.email} problem={problem?.field === "email" ? problem.text : null}>
-              {(attributes) => (
-                <input
-                  {...attributes}
-                  type="email"
-                  autoComplete="username"
-                  value={email}
-                  onChange={(event) => setEmail(event.target.value.trim())}
-                />
-              )}
-            </Field>
-          )}
-          {hasPassword && (
-            <Field
-              label={mode === "renew" ? words.signIn.newPassword : words.signIn.password}
-              hint={mode === "enter" ? undefined : words.signIn.passwordHint}
-              problem={problem?.field === "password" ? problem.text : null}
-            >
-              {(attributes) => (
-                <input
-                  {...attributes}
-                  type="password"
-                  autoComplete={mode === "enter" ? "current-password" : "new-password"}
-                  value={password}
-                  onChange={(event) => setPassword(event.target.value)}
-                />
-              )}
-            </Field>
-          )}
-          {problem && !problem.field && <Notice tone="bad">{problem.text}</Notice>}
-          {news && <Notice tone="good">{news}</Notice>}
-          <SubmitButton isBusy={isBusy}>{labels[mode]}</SubmitButton>
-          {mode === "enter" && (
-            <div className="row center">
-              <button type="button" className="button plain" onClick={change("link")}>
-                {words.signIn.byLink}
+        {link ? (
+          <OpenedLink
+            link={link}
+            supabase={supabase}
+            onOpened={() => setLink(null)}
+            onFailed={(reason) => {
+              setMode("enter");
+              setProblem({ text: reason === "dead" ? words.signIn.linkDead : words.errors.unreachable });
+              setLink(null);
+            }}
+          />
+        ) : (
+          <form className="form narrow" onSubmit={(event) => void submit(event)} noValidate>
+            <h1>{titles[mode]}</h1>
+            {(mode === "forgot" || mode === "link") && (
+              <p className="muted">{mode === "forgot" ? words.signIn.forgotLead : words.signIn.byLinkLead}</p>
+            )}
+            {mode !== "renew" && (
+              <Field label={words.signIn.email} problem={problem?.field === "email" ? problem.text : null}>
+                {(attributes) => (
+                  <input
+                    {...attributes}
+                    type="email"
+                    autoComplete="username"
+                    value={email}
+                    onChange={(event) => setEmail(event.target.value.trim())}
+                  />
+                )}
+              </Field>
+            )}
+            {hasPassword && (
+              <Field
+                label={mode === "renew" ? words.signIn.newPassword : words.signIn.password}
+                hint={mode === "enter" ? undefined : words.signIn.passwordHint}
+                problem={problem?.field === "password" ? problem.text : null}
+              >
+                {(attributes) => (
+                  <input
+                    {...attributes}
+                    type="password"
+                    autoComplete={mode === "enter" ? "current-password" : "new-password"}
+                    value={password}
+                    onChange={(event) => setPassword(event.target.value)}
+                  />
+                )}
+              </Field>
+            )}
+            {problem && !problem.field && <Notice tone="bad">{problem.text}</Notice>}
+            {news && <Notice tone="good">{news}</Notice>}
+            <SubmitButton isBusy={isBusy}>{labels[mode]}</SubmitButton>
+            {mode === "enter" && (
+              <div className="row center">
+                <button type="button" className="button plain" onClick={change("link")}>
+                  {words.signIn.byLink}
+                </button>
+                <button type="button" className="button plain" onClick={change("forgot")}>
+                  {words.signIn.forgot}
+                </button>
+              </div>
+            )}
+            <p className="switch">
+              {mode === "enter" ? words.signIn.noAccount : words.signIn.haveAccount}{" "}
+              <button
+                type="button"
+                className="button plain small"
+                onClick={change(mode === "enter" ? "create" : "enter")}
+              >
+                {mode === "enter" ? words.signIn.create : words.signIn.enter}
               </button>
-              <button type="button" className="button plain" onClick={change("forgot")}>
-                {words.signIn.forgot}
-              </button>
-            </div>
-          )}
-          <p className="switch">
-            {mode === "enter" ? words.signIn.noAccount : words.signIn.haveAccount}{" "}
-            <button
-              type="button"
-              className="button plain small"
-              onClick={change(mode === "enter" ? "create" : "enter")}
-            >
-              {mode === "enter" ? words.signIn.create : words.signIn.enter}
-            </button>
-          </p>
-        </form>
+            </p>
+          </form>
+        )}
       </main>
     </div>
   );
@@ -199,10 +215,6 @@ function sentenceOf(words: Catalogue, error: unknown): string {
 /** Links work once and for an hour; what comes of an old one is told behind the address. */
 function cameByDeadLink(): boolean {
   return /[#&]error(_code)?=/.test(location.hash);
-}
-
-function cameByRecovery(): boolean {
-  return location.hash.includes("type=recovery");
 }
 
 /** Back to where the person came from, and never to another site. */

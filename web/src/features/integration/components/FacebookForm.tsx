@@ -30,14 +30,43 @@ export function takeReturn(): Return {
   return { error: brought.get("whatsapp_error") ?? "unexpected" };
 }
 
+// Which dialog this browser began. Whoever comes back from another one was perhaps talked into it.
+const DIALOG = "facebook-dialog";
+
+interface Dialog {
+  readonly state: string;
+  readonly user: string;
+  readonly organization: string;
+}
+
+function rememberDialog({ state, user, organization }: Dialog): void {
+  try {
+    localStorage.setItem(DIALOG, [state, user, organization].join(" "));
+  } catch {
+    // The person is then asked when they come back.
+  }
+}
+
+function isFromHere({ state, user, organization }: Dialog): boolean {
+  try {
+    return localStorage.getItem(DIALOG) === [state, user, organization].join(" ");
+  } catch {
+    return false;
+  }
+}
+
 export function FacebookForm({ onBegin }: { readonly onBegin?: () => void }) {
   const words = useText().settings.facebook;
-  const { integration } = useSession();
+  const { integration, user } = useSession();
   const [coexistence, setCoexistence] = useState(false);
   const { isBusy, error, run } = useAction();
   const begin = () =>
     run(async () => {
-      const { authorize_url } = await integration.startSignup({ coexistence, returnPath: "/configuracion/" });
+      const { authorize_url, state, organization_id } = await integration.startSignup({
+        coexistence,
+        returnPath: "/configuracion/",
+      });
+      rememberDialog({ state, user: user.id, organization: organization_id });
       onBegin?.();
       if (authorize_url) location.assign(authorize_url);
     });
@@ -73,7 +102,7 @@ export function FacebookForm({ onBegin }: { readonly onBegin?: () => void }) {
   );
 }
 
-/** Finishes what Meta's dialog granted. */
+/** Finishes what Meta's dialog granted: by itself where it was begun here, else once the person has said so. */
 export function FacebookReturn({
   grant,
   onConnected,
@@ -85,18 +114,38 @@ export function FacebookReturn({
 }) {
   const all = useText();
   const words = all.settings.facebook;
-  const { integration } = useSession();
+  const { integration, user, organization } = useSession();
   const { isBusy, error, run } = useAction();
+  const [isWanted, setIsWanted] = useState(() =>
+    isFromHere({ state: grant.state, user: user.id, organization: organization.id }),
+  );
   const isBegun = useRef(false);
   const finish = (phoneNumberId?: string) =>
     run(async () =>
       onConnected(await integration.exchangeSignup({ ...grant, ...(phoneNumberId ? { phoneNumberId } : {}) })),
     );
   useEffect(() => {
-    if (isBegun.current) return;
+    if (isBegun.current || !isWanted) return;
     isBegun.current = true;
     void finish();
   });
+  if (!isWanted) {
+    return (
+      <fieldset className="field">
+        <legend>{words.elsewhere.title(organization.name)}</legend>
+        <p>{words.elsewhere.text(user.email, organization.name)}</p>
+        <Notice tone="warn">{words.elsewhere.warning}</Notice>
+        <div className="row">
+          <button type="button" className="button primary" onClick={() => setIsWanted(true)}>
+            {words.elsewhere.yes}
+          </button>
+          <button type="button" className="button" onClick={onRestart}>
+            {all.common.cancel}
+          </button>
+        </div>
+      </fieldset>
+    );
+  }
   const choices = error?.code === "number_choice_required" ? error.details : [];
   return (
     <div className="form">

@@ -441,8 +441,8 @@ def _judge(growth: dict[str, float], scale: Scale) -> list[Aim]:
 
 
 BOUND = (
-    "The plans in `bench/plans` go by indexes alone, and the table of pages shows what more there is to read: "
-    "where other tenants write in between, each row of one tenant lies in a page of its own, and an index has "
+    "The plans in `bench/plans` go by indexes alone, and the table of pages shows what more is to be read: "
+    "where other tenants write in between, each row of a tenant lies in a page of its own, and an index has "
     "one level more. What a call costs beyond that is where the pages are: the processor's caches hold most "
     "of a small database, and little of a large one."
 )

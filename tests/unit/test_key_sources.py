@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +59,21 @@ def test_keys_that_kms_sealed_are_a_source(aws: None) -> None:
 
     assert opens_what_the_setting_wrote(sealed)
     assert base64.b64encode(KEY).decode() not in sealed
+
+
+def test_the_guides_command_makes_a_ring(aws: None, capsys: pytest.CaptureFixture[str]) -> None:
+    import boto3
+
+    guide = Path(__file__).parents[2] / "docs" / "connecting.md"
+    (command,) = re.findall(r"python -c '(import os.*?)'\n", guide.read_text("utf-8"), re.DOTALL)
+    kms_key = boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    boto3.client("kms").create_alias(AliasName="alias/whatsapp-functions", TargetKeyId=kms_key)
+
+    exec(command, {})  # noqa: S102 - what the guide tells to run
+
+    ring = load_key_ring(capsys.readouterr().out.strip())
+    assert ring.writing_id == "2026"
+    assert ring.decrypt(ring.encrypt("123456", **PLACE), **PLACE) == "123456"
 
 
 def test_a_secret_that_is_not_there_names_the_setting(aws: None) -> None:

@@ -22,7 +22,6 @@ MOST_KEYWORDS = 50
 LONGEST_KEYWORD = 100
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
-RULE_KINDS = ("hand_over", "keyword", "out_of_hours", "welcome")
 # An endpoint can keep quiet, and can call a person.
 KNOWN_ANSWER_FIELDS = frozenset({"messages", "hand_over"})
 # Whoever answers for a bot names no addressee: it is the chat's.

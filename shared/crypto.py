@@ -26,7 +26,6 @@ VERSION = "v1"
 KEY_BYTES = 32
 # Random 96-bit nonces: one key may write 2**32 texts (NIST SP 800-38D, 8.3), more than any deployment will.
 NONCE_BYTES = 12
-TAG_BYTES = 16
 KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 CIPHERTEXT = re.compile(r"v1\.(?P<key_id>[A-Za-z0-9_-]{1,32})\.(?P<payload>[A-Za-z0-9_-]+)")
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 20.0
 LARGEST_ANSWER = 8_000_000
-SERVER_ERROR = 500
 MOST_PAGES = 50
 GET_ATTEMPTS = 3
 FIRST_WAIT = 0.2
@@ -119,11 +118,6 @@ class GraphError(Exception):
             retry_after=_retry_after(response.headers),
             usage=read_usage(response.headers),
         )
-
-    @property
-    def is_server_fault(self) -> bool:
-        """Tell whether Meta itself failed: what was asked may have been done all the same."""
-        return self.http_status >= SERVER_ERROR
 
     @property
     def log_fields(self) -> Mapping[str, object]:
@@ -414,12 +408,6 @@ class GraphClient:
     ) -> list[dict[str, Any]]:
         """List the apps that a WABA's deliveries go to."""
         return await self.list_all(f"{waba_id}/subscribed_apps", token=token, app_secret=app_secret)
-
-    async def unsubscribe_app(
-        self, waba_id: str, *, token: str, app_secret: str | None = None
-    ) -> dict[str, Any]:
-        """End our app's subscription to a WABA."""
-        return await self.delete(f"{waba_id}/subscribed_apps", token=token, app_secret=app_secret)
 
 
 def read_usage(headers: httpx.Headers) -> Usage:

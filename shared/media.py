@@ -23,8 +23,6 @@ BUCKET = "whatsapp-media"
 HEAD_BYTES = 512
 MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 HEX_HASH = re.compile(r"[0-9a-fA-F]{64}")
-# After this Meta has forgotten what arrived.
-KEPT_DAYS = 7
 
 OCTETS = "application/octet-stream"
 # What a browser may show where it stands: nothing here can hold a script that runs.

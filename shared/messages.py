@@ -28,7 +28,6 @@ from pydantic_core import PydanticCustomError
 
 from shared.contacts import make_contact
 
-LONGEST_PREVIEW = 300
 MOST_IN_BATCH = 1_000
 SHORTEST_URL = len("http://a")
 

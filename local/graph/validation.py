@@ -36,7 +36,6 @@ _BUTTON_TITLE, _BUTTON_ID, _MOST_BUTTONS = 20, 256, 3
 _ROW_TITLE, _ROW_ID, _ROW_DESCRIPTION, _MOST_ROWS, _MOST_SECTIONS, _SECTION_TITLE = 24, 200, 72, 10, 10, 24
 _CTA = 20
 _MEDIA_KINDS = {"image": "image", "video": "video", "audio": "audio", "document": None, "sticker": "sticker"}
-_BSUID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}\Z")
 
 Check = Callable[["Simulator", "Number", Any], None]
 
@@ -61,11 +60,6 @@ def check_message(simulator: Simulator, number: Number, kind: str, body: dict[st
     else:
         _CHECKS[kind](simulator, number, content)
     return None
-
-
-def is_bsuid(text: str) -> bool:
-    """Tell whether a text has the form of a business-scoped user id."""
-    return _BSUID.match(text) is not None
 
 
 def required(parameter: str) -> GraphError:

@@ -183,7 +183,6 @@ async def test_metas_envelope_is_read_whole() -> None:
     assert error.is_transient is True
     assert error.retry_after == 30.0
     assert error.usage == Usage(percent=91.0)
-    assert not error.is_server_fault
 
 
 @pytest.mark.parametrize(
@@ -203,7 +202,6 @@ async def test_a_refusal_of_an_odd_form_is_still_a_refusal(answer: httpx.Respons
         await client(Meta(answer)).post("1", token=TOKEN)
 
     assert caught.value.code == code
-    assert caught.value.is_server_fault == (answer.status_code >= 500)
 
 
 @pytest.mark.skipif(not CORPUS.exists(), reason="the recorded exchanges are not part of a release")
@@ -442,7 +440,6 @@ async def test_each_call_by_name_is_what_meta_documents() -> None:
     await graph.waba("9", token=TOKEN, fields="id")
     await graph.subscribe_app("9", token=TOKEN)
     await graph.subscribe_app("9", token=TOKEN, callback_url="https://x.test", verify_token="v")
-    await graph.unsubscribe_app("9", token=TOKEN)
 
     asked = [
         (request.method, request.url.path.removeprefix("/v26.0"), request.content.decode())
@@ -456,7 +453,6 @@ async def test_each_call_by_name_is_what_meta_documents() -> None:
         ("GET", "/9", ""),
         ("POST", "/9/subscribed_apps", ""),
         ("POST", "/9/subscribed_apps", '{"override_callback_uri":"https://x.test","verify_token":"v"}'),
-        ("DELETE", "/9/subscribed_apps", ""),
     ]
 
 

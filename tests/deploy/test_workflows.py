@@ -68,6 +68,14 @@ def test_the_outputs_say_what_is_to_be_deployed() -> None:
     assert to_outputs(touched, " oauth  worker ")[0] == "functions=oauth worker"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_tests_of_the_dashboard_are_never_skipped(path: Path) -> None:
+    jobs = yaml.safe_load(path.read_text("utf-8"))["jobs"].values()
+
+    (tests,) = [step for job in jobs for step in job["steps"] if step.get("run") == "make test"]
+    assert tests["env"] == {"REQUIRE_CHROMIUM": 1}
+
+
 def test_the_stack_gets_every_variable_that_it_reads() -> None:
     """What is not handed on would go back to its default at the next deployment."""
     read = set(re.findall(r"env:(\w+)", (ROOT / "serverless.yml").read_text("utf-8")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from tests.world import Organization, Simulator, User
 
-CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus"
 # No test judges by the clock, those of properties no more than others.
 settings.register_profile(
     "timeless", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -138,11 +136,3 @@ def database(stack: Stack) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         pytest.skip("DATABASE_URL is not set")
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection
-
-
-@pytest.fixture(scope="session")
-def corpus() -> Path:
-    """Recorded payloads of real systems, where the folder beside the project is there."""
-    if not CORPUS.is_dir():
-        pytest.skip("../shared/corpus is not there")
-    return CORPUS

@@ -10,9 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests import evidence
+
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent / "samples"
-CORPUS = HERE.parent.parent.parent / "shared" / "corpus" / "webhooks"
+CORPUS = evidence.PAYLOADS
 
 Item = dict[str, Any]
 Expectation = dict[str, list[str]]

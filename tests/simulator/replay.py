@@ -12,7 +12,6 @@ import re
 import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -22,11 +21,11 @@ from local.graph import Clock, Settings, Simulator, create_simulator, wire
 from local.graph.edges.dialog import issue_code
 from local.graph.faults import Fault
 from local.graph.state import App, Media, Message, Number, Template, Token, Waba
+from tests.evidence import EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "corpus" / "graph"
+    from pathlib import Path
 
 WABA, NUMBER, APP, TOKEN = "114503234599312", "107878721936019", "634974688087057", "EAAReplayToken"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -101,7 +100,7 @@ class Exchange:
 
 def exchanges() -> list[Exchange]:
     """Return the exchanges of the corpus, none where it is absent."""
-    return [Exchange.from_file(path) for path in sorted(CORPUS.glob("*.json"))]
+    return [Exchange.from_file(path) for path in sorted(EXCHANGES.glob("*.json"))]
 
 
 @dataclass

@@ -13,14 +13,13 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from tests.simulator.replay import CORPUS
+from tests.evidence import OPENAPI as DOCUMENT
 
 if TYPE_CHECKING:
     import httpx
 
     from local.graph import Simulator
 
-DOCUMENT = CORPUS.parents[1] / "meta" / "business-messaging-api_v23.0.yaml"
 PHONE, WABA, BUSINESS = "{Phone-Number-ID}", "{WABA-ID}", "{Business-ID}"
 MESSAGE = {"messaging_product": "whatsapp", "to": "15550100001", "type": "text", "text": {"body": "x"}}
 PROFILE = {"messaging_product": "whatsapp", "about": "Pan", "websites": ["https://shop.test"]}

@@ -6,9 +6,10 @@ from collections import Counter
 
 import pytest
 
+from tests.evidence import EXCHANGES
 from tests.simulator import replay
 
-pytestmark = pytest.mark.skipif(not replay.CORPUS.exists(), reason="the corpus is not here")
+pytestmark = pytest.mark.skipif(not EXCHANGES.exists(), reason="the corpus is not here")
 
 
 @pytest.mark.parametrize("exchange", replay.exchanges(), ids=lambda exchange: exchange.name)

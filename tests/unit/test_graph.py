@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,13 +15,13 @@ from shared import log
 from shared.errors import AppError, MetaUnavailable, OutcomeUnknown, PermissionMissing, TokenDead
 from shared.graph import GraphClient, GraphError, GraphUnreachable, Usage, read_usage
 from shared.signatures import appsecret_proof
+from tests.evidence import EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOKEN = "EAAGm0PX4ZCpsBAKZCyhZCs8ZD"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "graph"
 ENVELOPE = {
     "error": {
         "message": "(#131056) (Business Account, Consumer Account) pair rate limit hit",
@@ -204,10 +203,10 @@ async def test_a_refusal_of_an_odd_form_is_still_a_refusal(answer: httpx.Respons
     assert caught.value.code == code
 
 
-@pytest.mark.skipif(not CORPUS.exists(), reason="the recorded exchanges are not part of a release")
+@pytest.mark.skipif(not EXCHANGES.exists(), reason="the recorded exchanges are not part of a release")
 def test_every_recorded_refusal_is_understood() -> None:
     seen: Counter[int] = Counter()
-    for file in sorted(CORPUS.glob("*err_*.json")):
+    for file in sorted(EXCHANGES.glob("*err_*.json")):
         recorded = json.loads(file.read_text())["response"]
         response = httpx.Response(recorded["status"] or 400, json=recorded["body"])
         error = GraphError.from_response(response, recorded["body"])

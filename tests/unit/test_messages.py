@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -17,8 +16,8 @@ from shared.errors import InvalidBody, InvalidPhoneNumber
 from shared.messages import TYPES, UnreadablePhoneNumber, digits_of
 from shared.sending import build_body
 from shared.web import validate
+from tests.evidence import OPENAPI
 
-META_FILE = Path(__file__).resolve().parents[3] / "shared" / "meta" / "business-messaging-api_v23.0.yaml"
 TO = "+15550100001"
 LINK = "https://files.example.com/a"
 
@@ -546,10 +545,10 @@ def test_what_is_read_must_be_named() -> None:
 
 @pytest.fixture(scope="session")
 def meta_schemas() -> dict[str, Any]:
-    if not META_FILE.is_file():
+    if not OPENAPI.is_file():
         pytest.skip("Meta's OpenAPI file is not there")
     yaml = importlib.import_module("yaml")
-    document = yaml.load(META_FILE.read_text("utf-8"), Loader=yaml.CSafeLoader)
+    document = yaml.load(OPENAPI.read_text("utf-8"), Loader=yaml.CSafeLoader)
     schemas: dict[str, Any] = document["components"]["schemas"]
     return schemas
 

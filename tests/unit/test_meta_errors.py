@@ -30,9 +30,9 @@ from shared.meta_errors import (
     classify,
     classify_code,
 )
+from tests.evidence import FACTS
 
 ROOT = Path(__file__).parents[2]
-FACTS = ROOT.parent / "shared" / "meta" / "cloud-api.md"
 GUIDE = ROOT / "docs" / "troubleshooting.md"
 CLASSES = [found for _, found in ROWS] + [UNKNOWN_REFUSED, UNKNOWN_PASSING, UNKNOWN_THROTTLED]
 by_anchor = pytest.mark.parametrize("found", [found for _, found in ROWS], ids=lambda found: found.anchor)

@@ -91,3 +91,26 @@ create policy "Owners can correct the number before it is connected" on public.w
 create trigger whatsapp_integrations_touch_updated_at
     before update on public.whatsapp_integrations
     for each row execute function private.touch_updated_at();
+
+-- One spelling of the numbers that WhatsApp writes in two ways, as digits: what canonical_phone in shared/contacts.py
+-- makes of them.
+create function private.canonical_phone(phone text) returns text
+language sql immutable strict
+set search_path = ''
+as $$
+    select case
+        when d.digits ~ '^55(1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9])[6-9][0-9]{7}$'
+            then left(d.digits, 4) || '9' || substr(d.digits, 5)
+        when d.digits ~ '^521[0-9]{10}$' then '52' || substr(d.digits, 4)
+        when d.mobile ~ '^54(11|[23][0-9]{2}|[23][0-9]{3})15[0-9]{6,8}$' and length(d.mobile) = 14
+            then regexp_replace(d.mobile, '^54(11|[23][0-9]{2}|[23][0-9]{3})15([0-9]{6,8})$', '54\1\2')
+        when d.mobile ~ '^54[0-9]{10}$' then d.mobile
+        else d.digits
+    end
+    from (
+        select p.digits, regexp_replace(p.digits, '^549([0-9]{10,12})$', '54\1') as mobile
+        from (select regexp_replace(phone, '[^0-9]', '', 'g') as digits) as p
+    ) as d
+$$;
+revoke execute on function private.canonical_phone from public;
+grant execute on function private.canonical_phone to service_role;

@@ -432,9 +432,6 @@ begin
     where i.kind = 'notice'
     order by i.organization_id, i.nr
     on conflict (digest, organization_id) do nothing;
-
-    perform private.learn_integration(i.integration_id, i.item, coalesce(i.occurred_at, store_news.received_at))
-    from (select * from unnest(items) as u where u.kind = 'notice' order by u.integration_id, u.nr) as i;
 end
 $$;
 
@@ -470,69 +467,82 @@ as $$
         )
 $$;
 
--- What news about an account or number means for the connection itself.
-create function private.learn_integration(integration uuid, item jsonb, told_at timestamptz) returns void
+-- What news about an account or number says of the connection itself: {kind of fact: value}.
+create function private.facts_of_news(field text, event text, content jsonb) returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+    select jsonb_strip_nulls(jsonb_build_object(
+        'display_name', case
+            when field = 'phone_number_name_update' and content ->> 'decision' = 'APPROVED'
+                then content ->> 'requested_verified_name'
+        end,
+        'throughput', case
+            when field = 'phone_number_quality_update' and event = 'THROUGHPUT_UPGRADE' then 1000
+        end,
+        'messaging_limit', case field
+            when 'phone_number_quality_update' then coalesce(
+                content ->> 'max_daily_conversations_per_business', content ->> 'current_limit'
+            )
+            when 'business_capability_update' then coalesce(
+                content ->> 'max_daily_conversations_per_business', content ->> 'max_daily_conversation_per_phone'
+            )
+        end,
+        'connection', case
+            when field = 'account_update' and event in (
+                'ACCOUNT_DELETED', 'PARTNER_REMOVED', 'ACCOUNT_OFFBOARDED', 'PARTNER_APP_UNINSTALLED',
+                'ACCOUNT_RECONNECTED'
+            ) then event
+        end
+    ))
+$$;
+
+-- Each kind of fact of a connection as of the newest news of that kind. What happened before the number was
+-- (re)connected was seen then; what was told before has had its effect.
+create function private.learn_integration() returns trigger
 language plpgsql volatile
 set search_path = ''
 as $$
 declare
-    field text := item ->> 'field';
-    event text := item ->> 'event';
-    content jsonb := item -> 'content';
+    told_at numeric := extract(epoch from new.occurred_at);
+    row_ public.whatsapp_integrations;
+    facts jsonb;
+    ended text;
 begin
-    if field not in (
-        'phone_number_name_update', 'phone_number_quality_update', 'business_capability_update', 'account_update'
-    ) then
-        return;
+    select * into row_ from public.whatsapp_integrations as i where i.id = new.integration_id for no key update;
+    select jsonb_object_agg(f.key, f.value) into facts
+    from jsonb_each(private.facts_of_news(new.field, new.event, new.content)) as f
+    where coalesce((row_.facts_at ->> f.key)::numeric <= told_at, true);
+    -- Meta dates in whole seconds.
+    if facts is null or new.occurred_at < date_trunc('second', row_.connected_at) then
+        return null;
     end if;
+    ended := nullif(facts ->> 'connection', 'ACCOUNT_RECONNECTED');
     update public.whatsapp_integrations as i set
-        display_name = case
-            when field = 'phone_number_name_update' and content ->> 'decision' = 'APPROVED'
-                then coalesce(content ->> 'requested_verified_name', i.display_name)
-            else i.display_name
-        end,
-        throughput = case
-            when field = 'phone_number_quality_update' and event = 'THROUGHPUT_UPGRADE' then 1000
-            else i.throughput
-        end,
-        messaging_limit = coalesce(
-            case
-                when field = 'phone_number_quality_update' then coalesce(
-                    content ->> 'max_daily_conversations_per_business', content ->> 'current_limit'
-                )
-                when field = 'business_capability_update' then coalesce(
-                    content ->> 'max_daily_conversations_per_business', content ->> 'max_daily_conversation_per_phone'
-                )
-            end,
-            i.messaging_limit
-        ),
-        status = case
-            when field <> 'account_update' then i.status
-            when event in ('ACCOUNT_DELETED', 'PARTNER_REMOVED', 'ACCOUNT_OFFBOARDED', 'PARTNER_APP_UNINSTALLED')
-                and i.status = 'connected' then 'error'
-            when event = 'ACCOUNT_RECONNECTED' and i.status = 'error'
-                and i.error_code like 'account_%' then 'connected'
-            else i.status
-        end,
-        error_code = case
-            when field <> 'account_update' then i.error_code
-            when event in ('ACCOUNT_DELETED', 'PARTNER_REMOVED', 'ACCOUNT_OFFBOARDED', 'PARTNER_APP_UNINSTALLED')
-                then 'account_' || lower(event)
-            when event = 'ACCOUNT_RECONNECTED' and i.error_code like 'account_%' then null
-            else i.error_code
-        end,
-        error_message = case
-            when field <> 'account_update' then i.error_message
-            when event in ('ACCOUNT_DELETED', 'PARTNER_REMOVED', 'ACCOUNT_OFFBOARDED', 'PARTNER_APP_UNINSTALLED')
-                then 'WhatsApp reports that this account was disconnected (' || event || '). Connect it again.'
-            when event = 'ACCOUNT_RECONNECTED' and i.error_code like 'account_%' then null
-            else i.error_message
-        end,
-        facts_at = i.facts_at || jsonb_build_object(field, extract(epoch from told_at))
-    where i.id = integration
-        and coalesce((i.facts_at ->> field)::numeric <= extract(epoch from told_at), true);
+        display_name = coalesce(facts ->> 'display_name', i.display_name),
+        throughput = coalesce((facts ->> 'throughput')::integer, i.throughput),
+        messaging_limit = coalesce(facts ->> 'messaging_limit', i.messaging_limit),
+        facts_at = i.facts_at || (select jsonb_object_agg(k, told_at) from jsonb_object_keys(facts) as k)
+    where i.id = row_.id;
+    if ended is not null then
+        update public.whatsapp_integrations as i set
+            status = 'error', error_code = 'account_' || lower(ended),
+            error_message = 'WhatsApp avisa que esta cuenta se desconectó (' || ended || '). Conéctala de nuevo.'
+        where i.id = row_.id and i.status in ('connected', 'error');
+    elsif facts ? 'connection' then
+        update public.whatsapp_integrations as i set status = 'connected', error_code = null, error_message = null
+        where i.id = row_.id and i.status = 'error' and i.error_code like 'account\_%';
+    end if;
+    return null;
 end
 $$;
+
+create trigger notices_learn_integration
+    after insert on public.notices
+    for each row when (new.field in (
+        'phone_number_name_update', 'phone_number_quality_update', 'business_capability_update', 'account_update'
+    ))
+    execute function private.learn_integration();
 
 -- The one call that a delivery costs. Answers
 -- {event_id, is_duplicate, state, items, problems, refused: [{path, reason}], organization_ids}.
@@ -572,14 +582,18 @@ begin
     with parsed as (
         select p.nr, p.item, p.item ->> 'phone_number_id' as number_id, p.item ->> 'waba_id' as account_id,
             -- News of an account may be of one of its numbers, which only its digits tell.
-            regexp_replace(p.item ->> 'phone_number', '[^0-9]', '', 'g') as digits
+            private.canonical_phone(p.item ->> 'phone_number') as digits,
+            -- All else (a message, a status, a call) is for one number's ears alone.
+            coalesce(p.item ->> 'kind' = 'template' or p.item ->> 'field' ~
+                '^(account|business|flows|message_template|partner|payment_configuration|template|whatsapp_account)',
+                false) as is_for_all
         from jsonb_array_elements(parsed_items) with ordinality as p (item, nr)
     ),
     named as (
-        select distinct p.number_id, p.account_id, p.digits from parsed as p
+        select distinct p.number_id, p.account_id, p.digits, p.is_for_all from parsed as p
     ),
     tenant as (
-        select n.number_id, n.account_id, n.digits, i.organization_id, i.id
+        select n.number_id, n.account_id, n.digits, n.is_for_all, i.organization_id, i.id
         from named as n
         join public.whatsapp_integrations as i on i.phone_number_id = n.number_id
         -- By its index, however many organizations there are: a plan would expect a hundred numbers here.
@@ -587,10 +601,11 @@ begin
             and i.status in ('connected', 'error')
             and (source is null or (i.id = source and i.business_account_id = n.account_id))
         union all
-        select a.number_id, a.account_id, a.digits, a.organization_id, a.id
+        select a.number_id, a.account_id, a.digits, a.is_for_all, a.organization_id, a.id
         from (
-            select n.number_id, n.account_id, n.digits, i.organization_id, i.id,
-                i.phone_number = '+' || n.digits as is_named, count(*) over (partition by n.account_id, n.digits) as numbers
+            select n.number_id, n.account_id, n.digits, n.is_for_all, i.organization_id, i.id,
+                private.canonical_phone(i.phone_number) = n.digits as is_named,
+                count(*) over (partition by n.account_id, n.digits, n.is_for_all) = 1 as is_only_one
             from named as n
             join public.whatsapp_integrations as i on i.business_account_id = n.account_id
             where i.business_account_id = any (array(select k.account_id from named as k where k.number_id is null))
@@ -598,7 +613,11 @@ begin
                 and i.status in ('connected', 'error')
                 and (source is null or i.id = source)
         ) as a
-        where a.digits is null or a.is_named or a.numbers = 1
+        where case
+            when a.digits is null then a.is_for_all or a.is_only_one
+            -- One whose digits we do not know may be the one that is meant.
+            else coalesce(a.is_named, a.is_only_one)
+        end
     )
     select coalesce(array_agg(row(
         p.nr, p.item ->> 'kind', p.item ->> 'path', t.organization_id, t.id, (p.item ->> 'occurred_at')::timestamptz,
@@ -619,7 +638,8 @@ begin
     left join tenant as t
         on t.number_id is not distinct from p.number_id
         and t.account_id is not distinct from p.account_id
-        and t.digits is not distinct from p.digits;
+        and t.digits is not distinct from p.digits
+        and t.is_for_all = p.is_for_all;
 
     known := array(select i from unnest(items) as i where i.organization_id is not null);
     tenants := array(select distinct i.organization_id from unnest(known) as i);

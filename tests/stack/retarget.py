@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 
+from shared.webhook_notices import phone_number_of
 from tests.database.tenants import Tenant, make_tenant
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ class Retarget:
                 account = value.get("waba_info", {}).get("waba_id")
                 metadata = value.get("metadata")
                 number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-                tenant = self._tenant(str(account or theirs), str(number) if number else "")
+                tenant = self._tenant(
+                    str(account or theirs), str(number) if number else "", phone_number_of(value)
+                )
                 if number and isinstance(metadata, dict):
                     metadata["phone_number_id"] = tenant.phone_number_id
                 if account:
@@ -48,7 +52,7 @@ class Retarget:
                 entry["id"] = self._accounts[theirs]
         return turned
 
-    def _tenant(self, account: str, number: str) -> Tenant:
+    def _tenant(self, account: str, number: str, phone: str | None) -> Tenant:
         known = [
             tenant
             for (waba, phone), tenant in self._tenants.items()
@@ -56,7 +60,11 @@ class Retarget:
         ]
         if known:
             return known[0]
-        columns = {"business_account_id": self._accounts[account]} if account in self._accounts else {}
+        columns: dict[str, Any] = {
+            "phone_number": phone if phone and re.fullmatch(r"\+[1-9]\d{5,14}", phone) else None
+        }
+        if account in self._accounts:
+            columns["business_account_id"] = self._accounts[account]
         tenant = make_tenant(self._connection, **columns)
         self._accounts[account] = tenant.waba_id
         self._tenants[account, number] = tenant

@@ -52,7 +52,7 @@ def _canonical_argentina(digits: str) -> str:
     with_fifteen = _ARGENTINA_WITH_FIFTEEN.fullmatch(plain)
     if with_fifteen and len(with_fifteen[1] + with_fifteen[2]) == _ARGENTINA_NATIONAL_DIGITS:
         return f"54{with_fifteen[1]}{with_fifteen[2]}"
-    return plain if len(plain) == len("541123456789") else digits
+    return plain if len(plain) == len("541100000001") else digits
 
 
 def phone_digits(value: object) -> str | None:

@@ -83,7 +83,7 @@ def _to_typed(number: PhoneNumber) -> TypedNumber:
 
 
 def format_number(e164: str) -> str:
-    """Show a stored number as people read it, `+51 987 654 321`; unchanged where that is not known."""
+    """Show a stored number as people read it, `+1 555-010-0123`; unchanged where that is not known."""
     import phonenumbers
 
     try:

@@ -415,7 +415,7 @@ def _named_template(world: World) -> None:
 
 def _incoming(world: World) -> None:
     message_id = world.json["message_id"]
-    customer = world.simulator.create_customer(phone_number="5511555010001")
+    customer = world.simulator.create_customer(phone_number="15550100001")
     world.simulator.state.remember(
         Message(
             id=message_id,

@@ -25,10 +25,12 @@ AppError                        500 unexpected
 │   ├── IntegrationNotFound     404 integration_not_found
 │   ├── ChatNotFound            404 chat_not_found
 │   ├── MessageNotFound         404 message_not_found
+│   ├── TemplateNotFound        404 template_not_found
 │   └── MediaNotStored          404 media_not_stored
 ├── MethodNotAllowed            405 method_not_allowed
 ├── Conflict                    409 conflict
 │   ├── NumberTaken             409 number_taken
+│   ├── TemplateNameTaken       409 template_name_taken
 │   ├── AlreadyConnected        409 already_connected
 │   ├── ConnectionInProgress    409 connection_in_progress
 │   ├── ConnectionSuperseded    409 connection_superseded
@@ -420,6 +422,16 @@ class MessageNotFound(NotFound):
     )
 
 
+class TemplateNotFound(NotFound):
+    """No such template among the organization's own."""
+
+    code = "template_not_found"
+    sentences = _say(
+        "This template does not exist, or you cannot see it.",
+        "Esta plantilla no existe o no puedes verla.",
+    )
+
+
 class MediaNotStored(NotFound):
     """The attachment could not be fetched, or was not what Meta said it was; its row says why."""
 
@@ -467,6 +479,16 @@ class NumberTaken(Conflict):
     sentences = _say(
         "This number is already connected to another organization. Disconnect it there first.",
         "Este número ya está conectado a otra organización. Desconéctalo allí primero.",
+    )
+
+
+class TemplateNameTaken(Conflict):
+    """In the account that organizations share, another one or the platform has a template of that name."""
+
+    code = "template_name_taken"
+    sentences = _say(
+        "The name {name} is taken in the account that your number shares with others. Choose another one.",
+        "El nombre {name} ya está en uso en la cuenta que tu número comparte con otros. Elige otro.",
     )
 
 

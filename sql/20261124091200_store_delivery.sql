@@ -401,6 +401,9 @@ language plpgsql volatile
 set search_path = ''
 as $$
 begin
+    -- A template of the platform's account concerns whoever made it, and no one else with a number there.
+    items := array(select i from unnest(items) as i where private.may_know(i.integration_id, i.item));
+
     insert into public.message_templates as t (
         organization_id, integration_id, template_id, name, language, category, status, quality, components,
         rejection_reason, facts_at

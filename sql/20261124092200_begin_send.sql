@@ -222,6 +222,13 @@ begin
         end if;
     end if;
     number := private.require_sender(organization);
+    if number.has_platform_token and exists (
+        select from jsonb_array_elements(items) as s (item)
+        where s.item ->> 'type' = 'template'
+            and not private.owns_template(number.id, s.item -> 'content' -> 'template' ->> 'name')
+    ) then
+        perform private.refuse('template_not_found', 'This template does not exist, or you cannot see it.');
+    end if;
 
     outgoing := private.find_recipients(organization, items);
     if exists (select from unnest(outgoing) as o where o.item ->> 'chat_id' is not null and o.chat_id is null) then

@@ -137,6 +137,19 @@ begin
     update public.messages as m set failed_at = now(), error_code = 131047, error_message = 'The window has closed.'
     from closed where m.id = closed.message_id;
 
+    -- Accepted for another account, where the name may have been theirs.
+    if number.has_platform_token then
+        with not_theirs as (
+            delete from public.send_queue as q
+            using public.messages as m
+            where q.message_id = any (mine) and m.id = any (mine) and m.id = q.message_id and m.type = 'template'
+                and not private.owns_template(integration, m.content -> 'template' ->> 'name')
+            returning q.message_id
+        )
+        update public.messages as m set failed_at = now(), error_code = null, error_message = 'template_not_found'
+        from not_theirs where m.id = not_theirs.message_id;
+    end if;
+
     -- Whose recipient must not be sent more for now; put off to the moment from which they may.
     with waiting as (
         select q.message_id, private.pair_wait(m.organization_id, m.contact_id, (row_number() over (

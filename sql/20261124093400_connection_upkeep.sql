@@ -264,18 +264,32 @@ begin
 end
 $$;
 
--- Templates as Meta lists them; a complete list also forgets those that are gone. Facts that a webhook told later
--- than this list was read stay.
-create function public.keep_templates(integration uuid, templates jsonb, is_complete boolean, read_at timestamptz) returns integer
+-- Templates as Meta lists them for an account; a complete list also forgets those that are gone. Facts that a webhook
+-- told later than this list was read stay. Answers the ids of those that are the organization's: none where it is
+-- not connected to that account any more.
+create function public.keep_templates(
+    integration uuid, account text, templates jsonb, is_complete boolean, read_at timestamptz
+) returns text[]
 language plpgsql volatile
 set search_path = ''
 as $$
 declare
-    organization uuid := (select i.organization_id from public.whatsapp_integrations as i where i.id = integration);
+    organization uuid := (
+        select i.organization_id from public.whatsapp_integrations as i
+        where i.id = integration and i.business_account_id = account and i.status in ('connected', 'error')
+    );
     -- Meta dates its news in whole seconds, by its own clock: what it tells of about this moment is the newer.
     read_second numeric := floor(extract(epoch from read_at)) - 2;
-    kept integer;
+    kept text[] := '{}';
 begin
+    if organization is null then
+        return kept;
+    end if;
+    select
+        coalesce(jsonb_agg(m.template), '[]'), coalesce(array_agg(m.template ->> 'id'), '{}')
+    into templates, kept
+    from jsonb_array_elements(templates) as m (template)
+    where m.template ->> 'id' is not null and private.owns_template(integration, m.template ->> 'name');
     insert into public.message_templates as t (
         organization_id, integration_id, template_id, name, language, category, status, quality, components,
         rejection_reason, facts_at
@@ -285,7 +299,6 @@ begin
         m -> 'quality_score' ->> 'score', nullif(m -> 'components', 'null'), m ->> 'rejected_reason',
         jsonb_build_object('status', read_second, 'category', read_second)
     from jsonb_array_elements(templates) as m
-    where m ->> 'id' is not null
     on conflict (organization_id, template_id) do update set
         integration_id = excluded.integration_id,
         name = coalesce(excluded.name, t.name),
@@ -304,13 +317,9 @@ begin
         end,
         components = coalesce(excluded.components, t.components),
         rejection_reason = coalesce(nullif(excluded.rejection_reason, 'NONE'), t.rejection_reason);
-    get diagnostics kept = row_count;
     if is_complete then
         delete from public.message_templates as t
-        where t.organization_id = organization and t.created_at < read_at
-            and not exists (
-                select from jsonb_array_elements(templates) as m where m ->> 'id' = t.template_id
-            );
+        where t.organization_id = organization and t.created_at < read_at and t.template_id <> all (kept);
     end if;
     return kept;
 end

@@ -18,6 +18,7 @@ from shared.errors import (
     MessageNotFound,
     NotConnected,
     OutcomeUnknown,
+    TemplateNotFound,
     TooManyRequests,
     Unavailable,
     WindowClosed,
@@ -28,7 +29,7 @@ from shared.openapi import OF_META, Operation, Operations, Refusals
 NAME = "whatsapp-send-message"
 OF_SENDING: Refusals = (
     *(ChatNotFound, Conflict, IdempotencyMismatch, IntegrationNotFound, InvalidPhoneNumber, MessageNotFound),
-    *(NotConnected, OutcomeUnknown, TooManyRequests, Unavailable, WindowClosed),
+    *(NotConnected, OutcomeUnknown, TemplateNotFound, TooManyRequests, Unavailable, WindowClosed),
     *OF_META,
 )
 AnyMessage: Any = Union[tuple(TYPES.values())]  # noqa: UP007 - made of a table

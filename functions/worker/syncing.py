@@ -73,14 +73,15 @@ async def _read_templates(work: Work, access: StoredAccess) -> None:
         app_secret=access.app_secret,
         params={"fields": TEMPLATE_FIELDS, "limit": PAGE_SIZE},
     )
-    await work.call(
+    kept = await work.call(
         "keep_templates",
         integration=access.integration_id,
+        account=access.waba_id,
         templates=found,
         is_complete=True,
         read_at=read_at.isoformat(),
     )
-    await _tell(work, access, "templates", "done", found={"count": len(found)})
+    await _tell(work, access, "templates", "done", found={"count": len(kept)})
 
 
 async def _tell(

@@ -68,7 +68,11 @@ SERVICE_ONLY: dict[str, dict[str, Any]] = {
     "revive_token_refreshes": {},
     "tell_owner": {"integration": ID, "news": "X", "how_severe": "info"},
     "learn_number": {"integration": ID, "facts": {}},
-    "keep_templates": {"integration": ID, "templates": [], "is_complete": True, "read_at": "2026-01-01"},
+    "keep_templates": {
+        "integration": ID, "account": "1", "templates": [], "is_complete": True, "read_at": "2026-01-01",
+    },
+    "owns_template": {"integration": ID, "template_name": "x"},
+    "claim_template_name": {"integration": ID, "template_name": "x"},
     "forget_templates": {"integration": ID, "template_name": "x"},
     "examine_database": {"expected_tables": [], "expected_functions": []},
     "find_outdated_secrets": {"wanted_place": "whatsapp_integrations", "writing_id": "x"},

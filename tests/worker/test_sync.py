@@ -124,6 +124,21 @@ async def test_of_another_number_meta_gives_no_past_chats(office: Office, work_o
     assert facts[1] is not None
 
 
+async def test_of_the_platforms_templates_only_the_organizations_own_are_read(
+    office: Office, work_off: WorkOff
+) -> None:
+    office.database.execute(
+        "update whatsapp_integrations set has_platform_token = true where id = %s", (office.integration_id,)
+    )
+    reconnect(office)
+
+    await work_off()
+
+    assert row_of(office, "templates")["content"] == {"count": 0}
+    count = "select count(*) from message_templates where organization_id = %s"
+    assert office.row(count, office.organization.id) == (0,)
+
+
 async def test_who_asked_too_late_is_told_so(world: World, database: Connection, work_off: WorkOff) -> None:
     office = open_office(world, database, coexistence=True)
     world.simulator.post(

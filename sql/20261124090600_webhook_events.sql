@@ -26,6 +26,7 @@ create table public.webhook_events (
 comment on table public.webhook_events is 'Every signed delivery as it came from Meta.';
 create index webhook_events_organization_id_idx on public.webhook_events (organization_id, received_at desc);
 create index webhook_events_received_at_idx on public.webhook_events (received_at);
+create index webhook_events_incomplete_idx on public.webhook_events (id) where state in ('unassigned', 'partial');
 
 create table public.webhook_problems (
     id bigint generated always as identity primary key,

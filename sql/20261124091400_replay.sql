@@ -35,3 +35,26 @@ as $$
 $$;
 revoke execute on function public.list_webhook_events from public, anon, authenticated;
 grant execute on function public.list_webhook_events to service_role;
+
+-- What came for a number, or for its account, within a day before it was connected and is nobody's yet.
+create function public.list_early_events(integration uuid, after_id bigint default 0, page_size integer default 20)
+returns table (id bigint, source_integration_id uuid, received_at timestamptz, body text, body_base64 text)
+language sql stable
+set search_path = ''
+as $$
+    select e.id, e.source_integration_id, e.received_at, e.body, null::text
+    from public.whatsapp_integrations as i
+    join public.webhook_events as e
+        on strpos(e.body, i.phone_number_id) > 0 or strpos(e.body, i.business_account_id) > 0
+    where i.id = integration and e.id > after_id and e.state in ('unassigned', 'partial')
+        and e.received_at > now() - interval '1 day'
+        and (e.source_integration_id is null or e.source_integration_id = i.id)
+        and exists (
+            select from public.webhook_problems as p
+            where p.event_id = e.id and p.reason in ('unknown_number', 'not_covered_by_secret')
+        )
+    order by e.id
+    limit page_size
+$$;
+revoke execute on function public.list_early_events from public, anon, authenticated;
+grant execute on function public.list_early_events to service_role;

@@ -20,7 +20,6 @@ from uuid import uuid4
 from functions.oauth.models import StartAnswer
 from shared.attempts import Access, begin_attempt
 from shared.callers import Caller
-from shared.coexistence import start_sync
 from shared.connecting import (
     NUMBER_FIELDS,
     NumberFacts,
@@ -159,8 +158,7 @@ async def exchange(tools: Resources, token: str, body: ExchangeBody, language: L
         await attempt.ensure_subscribed(waba_id, access)
         if body.override_callback:
             await attempt.override_callback(number.id, access)
-        if number.is_coexistence:
-            await start_sync(tools, access, number.id)
+        # The worker asks for a phone app's contacts and chats: what came before this would be nobody's.
         await attempt.finish()
     await tools.database.as_service().rpc("finish_signup", {"signup": signup["id"]})
     return caller

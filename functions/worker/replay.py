@@ -26,6 +26,8 @@ from shared.web import Resources
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from shared.deliveries import Stored
+
 NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")
 STATES = ("stored", "partial", "unassigned", "unreadable")
 # Each event may be 3 MB.
@@ -47,18 +49,11 @@ async def replay(resources: Resources, wanted: argparse.Namespace) -> int:
     """Store each event that was asked for, one after the other, and say how it went."""
     states: Counter[str] = Counter()
     async for event in _events(resources, wanted):
-        body = _body(event)
         if wanted.dry_run:
             states[event["state"]] += 1
-            print(f"event {event['id']}: {event['state']}, {len(body)} bytes")  # noqa: T201
+            print(f"event {event['id']}: {event['state']}, {len(_body(event))} bytes")  # noqa: T201
             continue
-        stored = await store_delivery(
-            resources,
-            body,
-            source=event["source_integration_id"],
-            received_at=datetime.fromisoformat(event["received_at"]).timestamp(),
-            is_replay=True,
-        )
+        stored = await store_again(resources, event)
         states[stored.state] += 1
         change = "" if stored.state == event["state"] else f" (was {event['state']})"
         print(f"event {event['id']}: {stored.state}{change}, {stored.items} items")  # noqa: T201
@@ -66,6 +61,17 @@ async def replay(resources: Resources, wanted: argparse.Namespace) -> int:
     print(f"{'would replay' if wanted.dry_run else 'replayed'}: {told}")  # noqa: T201
     await resources.close()
     return 0
+
+
+async def store_again(resources: Resources, event: Mapping[str, Any]) -> Stored:
+    """Store one event of the ledger once more."""
+    return await store_delivery(
+        resources,
+        _body(event),
+        source=event["source_integration_id"],
+        received_at=datetime.fromisoformat(event["received_at"]).timestamp(),
+        is_replay=True,
+    )
 
 
 async def _events(resources: Resources, wanted: argparse.Namespace) -> AsyncIterator[dict[str, Any]]:
@@ -88,7 +94,7 @@ async def _events(resources: Resources, wanted: argparse.Namespace) -> AsyncIter
             return
 
 
-def _body(event: dict[str, Any]) -> bytes:
+def _body(event: Mapping[str, Any]) -> bytes:
     text: str | None = event["body"]
     return text.encode() if text is not None else base64.b64decode(event["body_base64"])
 

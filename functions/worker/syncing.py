@@ -1,5 +1,7 @@
 """Reads what Meta has of a connection, when it comes about and once a day; an edge: everything here is I/O.
 
+What came for the number before it was connected is stored first: the ledger has it.
+
 Meta gives past chats only of a number that stays in the WhatsApp Business app, asked for once within a day;
 of any other number there are none to be had, and the sync's state says so.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from functions.worker.replay import store_again
 from shared import log
 from shared.access import load_access, watching
 from shared.coexistence import start_sync
@@ -29,6 +32,7 @@ async def sync_connection(work: Work) -> Outcome:
     access = await load_access(work.resources, str(work.job.payload["integration_id"]))
     if access is None or access.row["status"] != "connected":
         return Outcome(word="done", reason="not_connected")
+    await _store_early_events(work, access)
     async with watching(work.resources, access.integration_id):
         is_coexistence = await _read_number(work, access)
         await _read_profile(work, access)
@@ -40,6 +44,14 @@ async def sync_connection(work: Work) -> Outcome:
             for kind in ("contacts", "history"):
                 await _tell(work, access, kind, "not_offered")
     return DONE
+
+
+async def _store_early_events(work: Work, access: StoredAccess) -> None:
+    last = 0
+    while page := await work.call("list_early_events", integration=access.integration_id, after_id=last):
+        for event in page:
+            await store_again(work.resources, event)
+            last = event["id"]
 
 
 async def _read_number(work: Work, access: StoredAccess) -> bool:

@@ -105,9 +105,10 @@ def test_ids_may_be_left_out_where_they_are_plain(owner: User, simulator: Simula
     assert answer.json()["integration"]["phone_number_id"] == done["phone_number_id"]
 
 
-def test_a_number_of_the_phone_app_is_connected_without_registering(
-    owner: User, simulator: Simulator
+def test_a_number_of_the_phone_app_is_connected_without_registering_and_its_past_is_left_to_the_worker(
+    owner: User, simulator: Simulator, database: Connection
 ) -> None:
+    """What came of the question before the number is connected would be nobody's."""
     begun, done = start(owner, coexistence=True), sign_up(simulator, coexistence=True)
 
     # Such a dialog tells only the account.
@@ -118,7 +119,12 @@ def test_a_number_of_the_phone_app_is_connected_without_registering(
     assert integration["throughput"] == 20
     (number,) = [row for row in simulator.get("/numbers") if row["id"] == done["phone_number_id"]]
     assert number["registrations"] == []
-    assert sorted(number["synced"]) == ["history", "smb_app_state_sync"]
+    assert number["synced"] == []
+    jobs = database.execute(
+        "select count(*) from jobs where kind = 'sync_connection' and payload ->> 'integration_id' = %s",
+        (integration["id"],),
+    ).fetchone()
+    assert jobs == (1,)
 
 
 def test_an_account_with_several_numbers_asks_which(owner: User, simulator: Simulator) -> None:

@@ -89,6 +89,32 @@ async def test_contacts_and_history_are_asked_for_once(
     assert seen[0]["chunk_count"] >= 1
 
 
+async def test_what_came_before_a_number_was_connected_is_stored_once_it_is(
+    world: World, database: Connection, work_off: WorkOff
+) -> None:
+    """The first contacts of a phone app, say, or a customer who wrote while somebody was connecting."""
+    office, stranger = open_office(world, database), open_office(world, database)
+    for each in (office, stranger):
+        database.execute(
+            "update whatsapp_integrations set status = 'pending' where id = %s", (each.integration_id,)
+        )
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        for each in (office, stranger):
+            about = wire.value(
+                messages=[wire.text_message("Hola")], phone_number_id=each.business["phone_number_id"]
+            )
+            deliver(world, client, wire.to_wire(wire.delivery(about, waba_id=each.business["waba_id"])))
+
+    database.execute(
+        "update whatsapp_integrations set status = 'connected' where id = %s", (office.integration_id,)
+    )
+    await work_off()
+
+    written = "select array_agg(text) from messages where organization_id = %s"
+    assert office.row(written, office.organization.id) == (["Hola"],)
+    assert stranger.row(written, stranger.organization.id) == (None,)
+
+
 async def test_a_business_that_shares_no_history_is_shown_as_such(
     world: World, database: Connection, work_off: WorkOff
 ) -> None:

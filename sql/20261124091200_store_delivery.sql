@@ -427,7 +427,9 @@ begin
         i.organization_id, i.integration_id, i.item ->> 'field', i.item ->> 'event',
         coalesce(i.item ->> 'severity', 'info')::public.notice_severity, coalesce(i.item -> 'content', '{}'),
         encode(sha256(convert_to(
-            concat_ws('|', i.item ->> 'field', i.item ->> 'event', i.item ->> 'phone_number_id', i.occurred_at::text, i.item -> 'content'),
+            concat_ws('|', i.item ->> 'field', i.item ->> 'event', i.item ->> 'phone_number_id',
+                -- Told without a time, the same words in another delivery are other news.
+                coalesce(i.occurred_at, store_news.received_at)::text, i.item -> 'content'),
             'UTF8'
         )), 'hex'),
         coalesce(i.occurred_at, store_news.received_at)

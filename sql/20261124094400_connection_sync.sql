@@ -41,20 +41,21 @@ create trigger connection_syncs_touch_updated_at
     before update on public.connection_syncs
     for each row execute function private.touch_updated_at();
 
--- A connection that comes about is read, and what waited for it goes on; one that ends begins anew another time.
+-- A connection that comes about is read, and what waited for it goes on; one that ends, or
+-- whose account left (a phone app may do so by itself), begins anew another time.
 create function private.follow_connection() returns trigger
 language plpgsql volatile
 set search_path = ''
 as $$
 begin
-    if new.status = 'connected' then
+    if new.status = 'connected' and old.status <> 'connected' then
         insert into public.jobs (organization_id, kind, key, payload)
         values (
             new.organization_id, 'sync_connection', new.id || ':' || extract(epoch from clock_timestamp()),
             jsonb_build_object('integration_id', new.id)
         );
         perform private.revive_media(new.organization_id);
-    elsif new.status = 'disconnected' then
+    elsif new.status = 'disconnected' or (new.status = 'error' and new.error_code like 'account\_%') then
         delete from public.connection_syncs as s where s.integration_id = new.id;
     end if;
     return null;
@@ -62,8 +63,8 @@ end
 $$;
 
 create trigger whatsapp_integrations_follow_change
-    after update of status on public.whatsapp_integrations
-    for each row when (old.status is distinct from new.status)
+    after update of status, error_code on public.whatsapp_integrations
+    for each row when ((old.status, old.error_code) is distinct from (new.status, new.error_code))
     execute function private.follow_connection();
 
 -- Whether contacts or history are still to be asked for: each once. Whoever is told true must tell what came of it;

@@ -222,6 +222,41 @@ def test_news_of_an_account_is_for_each_of_its_numbers(database: Connection) -> 
     assert [state_of(database, each)[0] for each in (mine, theirs)] == ["error", "error"]
 
 
+def test_a_phone_app_that_left_is_asked_for_its_past_anew_when_it_comes_back(database: Connection) -> None:
+    mine = make_tenant(database)
+    for kind in ("contacts", "history"):
+        database.execute("select public.finish_sync(%s, %s, 'done')", (mine.phone_number_id, kind))
+    # A send may have met the dead token first.
+    database.execute(
+        "update whatsapp_integrations set status = 'error', error_code = 'token_dead' where id = %s",
+        (mine.integration_id,),
+    )
+
+    tell(database, mine, REMOVED)
+    connect(database, mine, at=10)
+
+    for kind in ("contacts", "history"):
+        row = database.execute("select public.begin_sync(%s, %s)", (mine.phone_number_id, kind)).fetchone()
+        assert row == (True,)
+
+
+def test_news_without_a_time_is_news_once_a_delivery(database: Connection) -> None:
+    """Months later Meta says the very same of a second reading of the phone app's chats."""
+    mine = make_tenant(database)
+    refused = {"errors": [{"code": 2593109, "title": "History sharing is turned off"}]}
+
+    def deliver(number: int) -> None:
+        chunk = wire.value(
+            phone_number_id=mine.phone_number_id, history=[refused, wire.history(progress=number)]
+        )
+        store(database, wire.delivery(chunk, field="history", waba_id=mine.waba_id))
+
+    for number in (10, 10, 20):
+        deliver(number)
+
+    assert sorted(events_of(database, mine)) == ["2593109", "2593109", "SYNC_PROGRESS", "SYNC_PROGRESS"]
+
+
 LIKE_A_PHONE = st.from_regex(
     r"(55[1-9]{2}[6-9]|521?|549?(11|[23][0-9]{2,3})?(15)?)?[0-9]{6,12}", fullmatch=True
 )

@@ -131,7 +131,7 @@ def read_message(reply: object) -> dict[str, Any]:
         raise InvalidBody(
             details=[{"field": "storage_path", "rule": "forbidden", "message": "Give a link or a media id."}]
         )
-    return {name: item[name] for name in ("type", "text", "content", "reply_to", "target")}
+    return {name: item[name] for name in ("type", "content", "reply_to", "target")}
 
 
 def _names_storage(content: object) -> bool:

@@ -99,7 +99,3 @@ class ContactsMessage(Outgoing):
     def to_content(self) -> dict[str, Any]:
         """Let each card write itself."""
         return {"contacts": [card.to_meta() for card in self.contacts]}
-
-    def preview(self) -> str | None:
-        """Show the names."""
-        return ", ".join(card.name.formatted_name for card in self.contacts)

@@ -243,7 +243,3 @@ class InteractiveMessage(Outgoing):
     kind: ClassVar[str] = "interactive"
     type: Literal["interactive"]
     interactive: Interactive
-
-    def preview(self) -> str | None:
-        """Show the words."""
-        return self.interactive.body.text

@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contacts import make_contact
+from shared.storage_paths import LONGEST, PATTERN, is_storage_path
 
 MOST_IN_BATCH = 1_000
 SHORTEST_URL = len("http://a")
@@ -55,7 +56,7 @@ def _check_url(text: str) -> str:
 
 
 def _check_path(path: str) -> str:
-    if any(part.strip(".") == "" for part in path.split("/")):
+    if not is_storage_path(path):
         raise broken("storage_path", "This must be a bucket and a path within it.")
     return path
 
@@ -72,10 +73,9 @@ MetaId = Annotated[
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
     StringConstraints(pattern=r"^[A-Za-z0-9_:.-]{1,128}$"),
 ]
-# Bucket and path, as Supabase Storage shows them; no part may lead elsewhere.
 StoragePath = Annotated[
     str,
-    StringConstraints(pattern=r"^[^\\/?#%\x00-\x1f]+(/[^\\/?#%\x00-\x1f]+)+$", max_length=1024),
+    StringConstraints(pattern=PATTERN, max_length=LONGEST),
     AfterValidator(_check_path),
 ]
 
@@ -98,6 +98,8 @@ FILE_RULES: dict[str, FileRule] = {
     # Only some document types are listed, and others are seen to work: none is refused here.
     "document": FileRule(mime_types=(), largest=100 * MEGABYTE),
     "image": FileRule(mime_types=("image/jpeg", "image/png"), largest=5 * MEGABYTE),
+    # Meta wants Opus in it, which a file's type does not tell.
+    "voice": FileRule(mime_types=("audio/ogg",), largest=16 * MEGABYTE),
     # 100 KB when it does not move: that is Meta's to see.
     "sticker": FileRule(mime_types=("image/webp",), largest=500 * 1024),
     "video": FileRule(mime_types=("video/mp4", "video/3gpp"), largest=16 * MEGABYTE),
@@ -225,17 +227,12 @@ class Outgoing(Part):
         """Return what is kept of it and sent to Meta: one object, named after the type."""
         return {self.kind: self.part.to_meta()}
 
-    def preview(self) -> str | None:
-        """Return what a list of chats shows."""
-        return getattr(self.part, "caption", None)
-
     def to_item(self) -> dict[str, Any]:
         """Return what the database's begin_send takes."""
         return {
             "chat_id": str(self.chat_id) if self.chat_id else None,
             "contact": contact_of(self.to, self.recipient) if self.chat_id is None else None,
             "type": self.kind,
-            "text": self.preview(),
             "content": self.to_content(),
             "reply_to": self.reply_to or (self.context.message_id if self.context else None),
             "target": None,
@@ -248,10 +245,6 @@ class TextMessage(Outgoing):
     kind: ClassVar[str] = "text"
     type: Literal["text"] = "text"
     text: Annotated[Text, BeforeValidator(lambda value: {"body": value} if isinstance(value, str) else value)]
-
-    def preview(self) -> str | None:
-        """Show the words."""
-        return self.text.body
 
 
 class ImageMessage(Outgoing):
@@ -285,10 +278,6 @@ class DocumentMessage(Outgoing):
     type: Literal["document"]
     document: Document
 
-    def preview(self) -> str | None:
-        """Show the caption, else the file's name."""
-        return self.document.caption or self.document.filename
-
 
 class StickerMessage(Outgoing):
     """A sticker."""
@@ -305,10 +294,6 @@ class LocationMessage(Outgoing):
     type: Literal["location"]
     location: Location
 
-    def preview(self) -> str | None:
-        """Show the place's name."""
-        return self.location.name or self.location.address
-
 
 class ReactionMessage(Outgoing):
     """An emoji on another message."""
@@ -322,10 +307,6 @@ class ReactionMessage(Outgoing):
         if self.reply_to is not None or self.context is not None:
             raise broken("no_reply", "A reaction cannot be a reply.")
         return self
-
-    def preview(self) -> str | None:
-        """Show the emoji."""
-        return self.reaction.emoji or None
 
     def to_item(self) -> dict[str, Any]:
         """Name the message that it is on; its wamid is filled in where our own id was given."""

@@ -54,19 +54,23 @@ class Verdict:
 
 
 def build_body(send: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of Meta's call for a send as the database describes it, `content`'s files resolved."""
+    """Return the body of Meta's call for a send as the database describes it, `content`'s files resolved.
+
+    Of the content only the part that is named after the type: nothing in it can change the addressee.
+    """
     address = dict(send["address"])
     kind = send["type"]
+    part = content[kind]
+    if kind == "reaction":
+        part = {**part, "message_id": send["target_wamid"]}
     body: dict[str, Any] = {
         "messaging_product": "whatsapp",
         "recipient_type": address.pop("recipient_type", "individual"),
         **address,
         "type": kind,
-        **content,
+        kind: part,
         "biz_opaque_callback_data": send["message_id"],
     }
-    if kind == "reaction":
-        body["reaction"] = {"message_id": send["target_wamid"], **content["reaction"]}
     if send.get("reply_to_wamid"):
         body["context"] = {"message_id": send["reply_to_wamid"]}
     return body

@@ -277,7 +277,3 @@ class TemplateMessage(Outgoing):
     kind: ClassVar[str] = "template"
     type: Literal["template"]
     template: Template
-
-    def preview(self) -> str | None:
-        """Show the template's name: its words are Meta's to keep."""
-        return self.template.name

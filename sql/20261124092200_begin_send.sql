@@ -95,6 +95,154 @@ as $$
     end
 $$;
 
+-- Refuses a message, naming the field and the rule that it breaks.
+create function private.refuse_field(field text, rule text, sentence text) returns void
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+    raise exception '%', sentence using errcode = 'P0001', detail = 'invalid_body', hint = jsonb_build_object(
+        'details', jsonb_build_array(jsonb_build_object('field', field, 'rule', rule, 'message', sentence))
+    )::text;
+end
+$$;
+
+-- The contact that somebody has typed: one phone number or one BSUID. Its alias is made here: whoever could give two
+-- would join two people, and whoever could give another's would have said to one what was sent to the other.
+create function private.typed_contact(named jsonb) returns jsonb
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+    wa_id text := named ->> 'wa_id';
+    bsuid text := named ->> 'bsuid';
+begin
+    if num_nonnulls(wa_id, bsuid) <> 1
+        or wa_id !~ '^[0-9]{5,15}$'
+        or bsuid !~ '^[A-Z]{2}[.][A-Za-z0-9.]{1,140}$'
+    then
+        perform private.refuse_field('contact', 'contact', 'Name one phone number or one BSUID.');
+    end if;
+    return jsonb_build_object(
+        'aliases', jsonb_build_array(coalesce('phone:' || private.canonical_phone(wa_id), 'bsuid:' || bsuid)),
+        'wa_id', wa_id, 'phone_number', '+' || wa_id, 'bsuid', bsuid
+    );
+end
+$$;
+
+-- Refuses what is no message of this type: one part, named after it, so that nothing else reaches Meta's body; and
+-- what is larger, deeper or longer in digits than every worker can read.
+create function private.check_content(type text, content jsonb) returns void
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+    if coalesce(type, '') not in (
+            'text', 'image', 'video', 'audio', 'document', 'sticker', 'location', 'contacts', 'interactive', 'reaction',
+            'template'
+        )
+        or jsonb_typeof(content) is distinct from 'object'
+        or content - type <> '{}'
+        or jsonb_typeof(content -> type) is distinct from (case type when 'contacts' then 'array' else 'object' end)
+    then
+        perform private.refuse_field('content', 'content', 'The content is one part that is named after the type.');
+    end if;
+    if pg_column_size(content) > 131072
+        or jsonb_path_exists(content, 'strict $.**{33}', silent => true)
+        or jsonb_path_exists(
+            content, 'strict $.** ? (@.type() == "number" && (@ > 1e15 || @ < -1e15))', silent => true
+        )
+    then
+        perform private.refuse_field('content', 'too_large', 'The content is too large.');
+    end if;
+end
+$$;
+
+-- What a list of chats shows of a message: of what is sent, so that it never says anything else.
+create function private.preview(type text, content jsonb) returns text
+language sql immutable
+set search_path = ''
+as $$
+    select nullif(case type
+        when 'text' then part ->> 'body'
+        when 'document' then coalesce(part ->> 'caption', part ->> 'filename')
+        when 'location' then coalesce(part ->> 'name', part ->> 'address')
+        when 'contacts' then (
+            select string_agg(card -> 'name' ->> 'formatted_name', ', ' order by nr)
+            from jsonb_array_elements(part) with ordinality as c (card, nr)
+        )
+        when 'interactive' then part -> 'body' ->> 'text'
+        when 'reaction' then part ->> 'emoji'
+        when 'template' then part ->> 'name'
+        else part ->> 'caption'
+    end, '')
+    from (select content -> type as part) as p
+$$;
+
+-- Reads a message to be sent, {chat_id | contact, type, content, reply_to, target}, as the functions write it, and as
+-- anybody may who calls by themselves.
+create function private.read_item(item jsonb) returns jsonb
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+    named jsonb := nullif(item -> 'contact', 'null');
+    kind text := item ->> 'type';
+    content jsonb := item -> 'content';
+begin
+    if (item ->> 'chat_id' is null) = (named is null) then
+        perform private.refuse_field('chat_id', 'one_addressee', 'Give exactly one of chat_id, to and recipient.');
+    end if;
+    perform private.check_content(kind, content);
+    if (item ->> 'target' is not null) <> (kind = 'reaction')
+        or (kind = 'reaction' and item ->> 'reply_to' is not null)
+        or greatest(length(item ->> 'reply_to'), length(item ->> 'target')) > 512
+    then
+        perform private.refuse_field('reply_to', 'reference', 'This type of message cannot be on another one in this way.');
+    end if;
+    return jsonb_build_object(
+        'chat_id', item ->> 'chat_id',
+        'contact', case when named is not null then private.typed_contact(named) end,
+        'type', kind, 'text', private.preview(kind, content), 'content', content,
+        'reply_to', item ->> 'reply_to', 'target', item ->> 'target'
+    );
+end
+$$;
+
+-- Refuses files of Storage that the caller cannot see, by Storage's own policies: so it runs with the caller's rights.
+-- What is accepted is sent later with the service's key, which may see all. A path that leads elsewhere is refused
+-- whoever asks (`StoragePath` of shared/storage_paths.py).
+create function private.require_files(content jsonb) returns void
+language plpgsql stable security invoker
+set search_path = ''
+as $$
+declare
+    paths text[];
+begin
+    paths := array(
+        select distinct case
+            when jsonb_typeof(named) = 'string' and length(path) <= 1024 and path ~ '^[^/]+(/[^/]+)+$'
+                and path !~ '[\\?#%[:cntrl:]]' and path !~ '(^|/)[.]+(/|$)'
+            then path
+        end
+        from jsonb_path_query(content, '$.**.storage_path') as named
+        cross join lateral (select named #>> '{}') as p (path)
+    );
+    if cardinality(paths) = 0 then
+        return;
+    end if;
+    if array_position(paths, null) is not null or to_regclass('storage.objects') is null or exists (
+        select from unnest(paths) as path
+        where not exists (
+            select from storage.objects as o
+            where o.bucket_id = split_part(path, '/', 1) and o.name = substr(path, strpos(path, '/') + 1)
+        )
+    ) then
+        perform private.refuse_field('storage_path', 'file_not_found', 'There is no such file, or you cannot open it.');
+    end if;
+end
+$$;
+
 create type private.outgoing as (
     nr bigint,
     message_id uuid,
@@ -201,6 +349,13 @@ begin
     if caller is null then
         perform private.refuse('unauthorized', 'Sign in to continue.');
     end if;
+    if jsonb_typeof(items) is distinct from 'array' or jsonb_array_length(items) not between 1 and 1000 then
+        perform private.refuse_field('messages', 'count', 'Give 1 to 1,000 messages.');
+    end if;
+    items := (
+        select jsonb_agg(private.read_item(i.item) order by i.nr)
+        from jsonb_array_elements(items) with ordinality as i (item, nr)
+    );
     organization := private.sender_organization(organization, (items -> 0 ->> 'chat_id')::uuid);
 
     if idempotency_key is not null then
@@ -456,24 +611,33 @@ $$;
 create function public.begin_send(
     message jsonb, organization uuid default null, idempotency_key text default null, digest text default null
 ) returns jsonb
-language sql volatile security invoker
+language plpgsql volatile security invoker
 set search_path = ''
 as $$
-    select private.begin_sends(organization, jsonb_build_array(message), idempotency_key, digest, false)
+begin
+    perform private.require_files(message);
+    return private.begin_sends(organization, jsonb_build_array(message), idempotency_key, digest, false);
+end
 $$;
 
 -- Accepts a whole batch into the queue, or nothing of it; {batch, message_ids}.
 create function public.begin_batch(
     messages jsonb, organization uuid default null, idempotency_key text default null, digest text default null
 ) returns jsonb
-language sql volatile security invoker
+language plpgsql volatile security invoker
 set search_path = ''
 as $$
-    select private.begin_sends(organization, messages, idempotency_key, digest, true)
+begin
+    perform private.require_files(messages);
+    return private.begin_sends(organization, messages, idempotency_key, digest, true);
+end
 $$;
 
 revoke execute on all functions in schema private from public;
 grant execute on all functions in schema private to service_role;
-grant execute on function private.begin_sends(uuid, jsonb, text, text, boolean) to authenticated;
+grant execute on function
+    private.begin_sends(uuid, jsonb, text, text, boolean), private.require_files(jsonb),
+    private.refuse_field(text, text, text)
+    to authenticated;
 revoke execute on function public.begin_send, public.begin_batch from public, anon;
 grant execute on function public.begin_send, public.begin_batch to authenticated, service_role;

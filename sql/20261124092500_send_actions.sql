@@ -81,21 +81,26 @@ begin
                 'retry_after', ceil(extract(epoch from old.uncertain_at + private.uncertain_for() - now()))
             )::text;
     end if;
-    if old.status not in ('failed', 'uncertain', 'cancelled') then
+    -- An echo's content is what a webhook said, not what a member may send.
+    if old.origin <> 'live' or old.status not in ('failed', 'uncertain', 'cancelled') then
         perform private.refuse('conflict', 'This message has left, or is about to.');
     end if;
     return private.begin_sends(old.organization_id, jsonb_build_array(jsonb_build_object(
-        'chat_id', old.chat_id, 'type', old.type, 'text', old.text, 'content', old.content,
+        'chat_id', old.chat_id, 'type', old.type, 'content', old.content,
         'reply_to', old.reply_to_wamid, 'target', old.target_wamid
     )), 'retry:' || old.id, 'retry', false);
 end
 $$;
 
 create function public.begin_retry(message uuid) returns jsonb
-language sql volatile security invoker
+language plpgsql volatile security invoker
 set search_path = ''
 as $$
-    select private.begin_retry(message)
+begin
+    -- Its files must be seen by whoever tries again, not only by whoever sent it first.
+    perform private.require_files((select m.content from public.messages as m where m.id = message));
+    return private.begin_retry(message);
+end
 $$;
 
 -- Marks a chat as read on our side, and answers what Meta must be told: the newest message of the customer, or

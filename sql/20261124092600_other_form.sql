@@ -19,7 +19,10 @@ $$;
 
 create trigger messages_plan_other_form
     after update of error_code on public.messages
-    for each row when (new.error_code = 131026 and new.failed_at is not null and new.wamid is not null)
+    -- What a webhook tells of the business's own app is never sent by us.
+    for each row when (
+        new.error_code = 131026 and new.failed_at is not null and new.wamid is not null and new.origin = 'live'
+    )
     execute function private.plan_other_form();
 
 -- Remembers the form, and queues what the failed message said once more; the service only. Answers the new

@@ -269,7 +269,7 @@ end
 $$;
 
 -- Puts a bot's replies into the send queue and ends its job, together; so whoever did the work twice is heard once.
--- `result`: {replies: [{type, text, content}], by, hands_over, note}. Answers the new messages' ids; null: the lease
+-- `result`: {replies: [{type, content}], by, hands_over, note}. Answers the new messages' ids; null: the lease
 -- was lost, and somebody else speaks.
 create function public.finish_bot_turn(job bigint, token bigint, result jsonb) returns jsonb
 language plpgsql volatile
@@ -301,9 +301,14 @@ begin
         return '[]'::jsonb;
     end if;
     select * into strict number from public.whatsapp_integrations as i where i.organization_id = message.organization_id;
+    perform private.check_content(r ->> 'type', r -> 'content') from jsonb_array_elements(result -> 'replies') as r;
+    -- Nobody stands behind a bot whose right to a file could be asked for.
+    if jsonb_path_exists(result -> 'replies', '$.**.storage_path') then
+        perform private.refuse_field('storage_path', 'forbidden', 'Give a link or a media id.');
+    end if;
 
     with replies as (
-        select gen_random_uuid() as id, r.reply, r.nr
+        select gen_random_uuid() as id, r.reply, private.preview(r.reply ->> 'type', r.reply -> 'content') as text, r.nr
         from jsonb_array_elements(result -> 'replies') with ordinality as r (reply, nr)
     ),
     stored as (
@@ -313,7 +318,7 @@ begin
         )
         select
             r.id, message.organization_id, message.chat_id, message.contact_id, 'outbound', r.reply ->> 'type',
-            r.reply ->> 'text', r.reply -> 'content', r.reply ->> 'reply_to', r.reply ->> 'target', now(),
+            r.text, r.reply -> 'content', r.reply ->> 'reply_to', r.reply ->> 'target', now(),
             result ->> 'by'
         from replies as r
         order by r.nr
@@ -333,7 +338,7 @@ begin
     said as (
         select private.add_to_chats(array(
             select row(
-                message.chat_id, 0, null, now(), r.id::text, left(r.reply ->> 'text', 300), r.reply ->> 'type', 'outbound'
+                message.chat_id, 0, null, now(), r.id::text, left(r.text, 300), r.reply ->> 'type', 'outbound'
             )::private.chat_news
             from replies as r
             where r.reply ->> 'type' <> 'reaction'

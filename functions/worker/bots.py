@@ -40,6 +40,9 @@ async def run_bot(work: Work) -> Outcome:
         decision = decide(turn)
         if decision.asks_endpoint:
             decision = await _ask_endpoint(work, turn)
+        ids = await work.call(
+            "finish_bot_turn", job=job.id, token=job.lease_token, result=decision.to_result()
+        )
     except InvalidBody as refusal:
         # An answer that cannot be sent: perhaps the next one can.
         log.warning("bots.answer_refused", details=refusal.details)
@@ -49,7 +52,6 @@ async def run_bot(work: Work) -> Outcome:
     except EndpointFailed as failure:
         log.info("bots.endpoint_failed", reason=failure.reason)
         return retry(job, f"endpoint_failed: {failure.reason}")
-    ids = await work.call("finish_bot_turn", job=job.id, token=job.lease_token, result=decision.to_result())
     if ids is None:
         log.warning("bots.lease_lost", job_id=job.id)
     return SETTLED

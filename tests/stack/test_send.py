@@ -156,6 +156,35 @@ def test_a_file_that_the_agent_cannot_open_or_meta_would_not_take_is_refused(
     assert office.messages() == []
 
 
+def test_a_voice_note_is_ogg_and_another_sound_is_no_voice_note(office: Office) -> None:
+    chat_id = office.hear()
+    song, note = put_file(office, "song.mp3", "audio/mpeg"), put_file(office, "note.ogg", "audio/ogg")
+
+    refused = office.send(chat_id=chat_id, type="audio", audio={"storage_path": song, "voice": True})
+    sound = office.send(chat_id=chat_id, type="audio", audio={"storage_path": song, "voice": False})
+    voice = office.send(chat_id=chat_id, type="audio", audio={"storage_path": note, "voice": True})
+
+    assert (refused.status_code, sound.status_code, voice.status_code) == (422, 200, 200)
+    (detail,) = refused.json()["error"]["details"]
+    assert (detail["field"], detail["rule"]) == ("audio.storage_path", "voice_type")
+    assert "audio/ogg" in detail["message"]
+
+
+def test_a_flow_whose_data_name_a_file_is_refused(office: Office) -> None:
+    chat_id = office.hear()
+    parameters = {
+        "flow_id": "1",
+        "flow_cta": "Abrir",
+        "flow_action": "navigate",
+        "flow_action_payload": {"screen": "A", "data": {"storage_path": "../../bucket/whatsapp-media/empty"}},
+    }
+    flow = {"type": "flow", "body": {"text": "Completa"}, "action": {"parameters": parameters}}
+
+    answer = office.send(chat_id=chat_id, type="interactive", interactive=flow)
+
+    assert (answer.status_code, code_of(answer)) == (422, "invalid_body")
+
+
 # ---- Refusals, before anything is written
 
 

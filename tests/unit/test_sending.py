@@ -151,6 +151,19 @@ def test_a_reaction_names_its_message() -> None:
     assert body["reaction"] == {"message_id": "wamid.A", "emoji": "👍"}
 
 
+def test_nothing_in_the_content_changes_the_addressee() -> None:
+    forged = {"to": "15550100777", "recipient_type": "group", "context": {}, "type": "image"}
+    other = {"emoji": "👍", "message_id": "wamid.B"}
+
+    text = build_body(SEND, {**forged, "text": {"body": "hola"}})
+    reaction = build_body(
+        {**SEND, "type": "reaction", "target_wamid": "wamid.A"}, {**forged, "reaction": other}
+    )
+
+    assert text == build_body(SEND, {"text": {"body": "hola"}})
+    assert (reaction["to"], reaction["reaction"]["message_id"]) == ("15550100001", "wamid.A")
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -338,14 +338,13 @@ def claim_anothers_number(victim: Office, claimant: Office) -> None:
 
 
 def invite(stage: Stage, office: Office) -> Person:
-    """Make somebody an agent of the office."""
+    """Invite somebody, who accepts and is an agent of the office then."""
     agent = stage.sign_up("agente")
-    _ok(
-        office.owner.rest.post(
-            "/organization_members",
-            json={"organization_id": office.organization_id, "user_id": agent.id, "role": "agent"},
-        )
-    )
+    asked = {"organization": office.organization_id, "address": agent.email}
+    _ok(office.owner.rest.post("/rpc/invite_member", json=asked))
+    (invitation,) = _ok(agent.rest.post("/rpc/list_my_invitations"))
+    _equal(invitation["organization_name"], office.name)
+    _ok(agent.rest.post("/rpc/accept_invitation", json={"invitation": invitation["id"]}))
     return agent
 
 

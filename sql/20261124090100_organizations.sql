@@ -27,7 +27,8 @@ alter table public.organization_members enable row level security;
 revoke all on public.organizations, public.organization_members from public, anon, authenticated;
 grant select, insert, delete, update on public.organizations, public.organization_members to service_role;
 grant select, insert (id, owner_id, name), update (name) on public.organizations to authenticated;
-grant select, insert (organization_id, user_id, role), delete on public.organization_members to authenticated;
+-- No insert: nobody becomes a member unasked (see the invitations).
+grant select, delete on public.organization_members to authenticated;
 
 -- Acts with its owner's rights because a policy on organization_members may not read that same table;
 -- it tells nobody more than the caller's own memberships.
@@ -65,9 +66,6 @@ create policy "Owners can rename their organizations" on public.organizations
 create policy "Members can see who else is a member" on public.organization_members
     for select to authenticated
     using (organization_id in (select private.my_organization_ids()));
-create policy "Owners can add members" on public.organization_members
-    for insert to authenticated
-    with check (organization_id in (select private.my_owned_organization_ids()));
 create policy "Owners can remove other members" on public.organization_members
     for delete to authenticated
     using (

@@ -1,4 +1,5 @@
--- How a team comes together: an owner invites an e-mail address, and whoever proves to have it becomes a member.
+-- How a team comes together: an owner invites an e-mail address, and whoever proves to have it accepts or declines.
+-- Nobody becomes a member unasked: what they connect or write would be another's.
 
 create table public.member_invitations (
     id uuid primary key default gen_random_uuid(),
@@ -36,6 +37,11 @@ begin
     values (membership.organization_id, lower(trim(address)), new_role, membership.user_id)
     on conflict (email, organization_id) do update set role = excluded.role, invited_by = excluded.invited_by
     returning * into invitation;
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    values (
+        membership.organization_id, membership.user_id, 'member_invited',
+        jsonb_build_object('email', invitation.email, 'role', invitation.role)
+    );
     return jsonb_build_object('id', invitation.id, 'email', invitation.email, 'role', invitation.role);
 end
 $$;
@@ -45,37 +51,114 @@ create function private.withdraw_invitation(invitation uuid) returns void
 language sql volatile security definer
 set search_path = ''
 as $$
-    delete from public.member_invitations as i
-    where i.id = invitation and i.organization_id in (select private.my_owned_organization_ids())
+    with withdrawn as (
+        delete from public.member_invitations as i
+        where i.id = invitation and i.organization_id in (select private.my_owned_organization_ids())
+        returning i.organization_id, i.email
+    )
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    select w.organization_id, (select auth.uid()), 'invitation_withdrawn', jsonb_build_object('email', w.email)
+    from withdrawn as w
 $$;
 
--- Acts with its owner's rights because the caller is no member yet. An address counts only once it was confirmed:
--- otherwise anybody could sign up with somebody else's.
-create function private.accept_invitations() returns integer
+-- Acts with its owner's rights because users may not read accounts; it tells the caller's own address. That counts
+-- only once it was confirmed: otherwise anybody could sign up with somebody else's.
+create function private.my_address() returns text
+language sql stable security definer
+set search_path = ''
+as $$
+    select lower(u.email)
+    from auth.users as u
+    where u.id = (select auth.uid()) and to_jsonb(u) ->> 'email_confirmed_at' is not null
+$$;
+
+-- Acts with its owner's rights because the caller is no member yet; it shows what was sent to their own address.
+create function private.list_my_invitations() returns table (
+    id uuid, organization_name text, invited_by text, role public.member_role, created_at timestamptz
+)
+language sql stable security definer
+set search_path = ''
+as $$
+    select i.id, o.name, u.email, i.role, i.created_at
+    from public.member_invitations as i
+    join public.organizations as o on o.id = i.organization_id
+    left join auth.users as u on u.id = i.invited_by
+    where i.email = private.my_address()
+    order by i.created_at
+$$;
+
+-- As above: takes one's own invitation away. Raises invitation_not_found for one that is another's, or over.
+create function private.take_invitation(invitation uuid) returns public.member_invitations
 language plpgsql volatile security definer
 set search_path = ''
 as $$
 declare
-    caller uuid := (select auth.uid());
-    address text;
-    accepted integer;
+    taken public.member_invitations;
 begin
-    select lower(u.email) into address
-    from auth.users as u
-    where u.id = caller and to_jsonb(u) ->> 'email_confirmed_at' is not null;
-    if address is null then
-        return 0;
+    delete from public.member_invitations as i
+    where i.id = invitation and i.email = private.my_address()
+    returning * into taken;
+    if taken.id is null then
+        raise exception 'This invitation is not there any more.'
+            using errcode = 'P0001', detail = 'invitation_not_found';
     end if;
-    with taken as (
-        delete from public.member_invitations as i where i.email = address
-        returning i.organization_id, i.role
-    )
+    return taken;
+end
+$$;
+
+-- As above. A role that the caller has already is never made less.
+create function private.accept_invitation(invitation uuid) returns jsonb
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+    taken public.member_invitations := private.take_invitation(invitation);
+    membership public.organization_members;
+begin
     insert into public.organization_members (organization_id, user_id, role)
-    select t.organization_id, caller, t.role from taken as t
+    values (taken.organization_id, (select auth.uid()), taken.role)
     on conflict (organization_id, user_id) do update
-        set role = greatest(organization_members.role, excluded.role);
-    get diagnostics accepted = row_count;
-    return accepted;
+        set role = greatest(organization_members.role, excluded.role)
+    returning * into membership;
+    return jsonb_build_object('organization_id', membership.organization_id, 'role', membership.role);
+end
+$$;
+
+-- As above.
+create function private.decline_invitation(invitation uuid) returns void
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+    taken public.member_invitations := private.take_invitation(invitation);
+begin
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    values (
+        taken.organization_id, (select auth.uid()), 'invitation_declined', jsonb_build_object('email', taken.email)
+    );
+end
+$$;
+
+-- Acts with its owner's rights because no user may take their own membership away otherwise: an organization keeps
+-- an owner. Raises not_a_member, and last_owner.
+create function private.leave_organization(organization uuid) returns void
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+    membership public.organization_members;
+begin
+    -- Two owners who leave at once: one after the other, so that the second sees that the first is gone.
+    perform from public.organizations as o where o.id = organization for no key update;
+    membership := private.resolve_organization(organization, false);
+    if membership.role = 'owner' and not exists (
+        select from public.organization_members as m
+        where m.organization_id = membership.organization_id and m.role = 'owner' and m.user_id <> membership.user_id
+    ) then
+        raise exception 'The last owner cannot leave.' using errcode = 'P0001', detail = 'last_owner';
+    end if;
+    delete from public.organization_members as m
+    where m.organization_id = membership.organization_id and m.user_id = membership.user_id;
 end
 $$;
 
@@ -109,11 +192,34 @@ as $$
     select private.withdraw_invitation(invitation)
 $$;
 
-create function public.accept_invitations() returns integer
+create function public.list_my_invitations() returns table (
+    id uuid, organization_name text, invited_by text, role public.member_role, created_at timestamptz
+)
+language sql stable security invoker
+set search_path = ''
+as $$
+    select * from private.list_my_invitations()
+$$;
+
+create function public.accept_invitation(invitation uuid) returns jsonb
 language sql volatile security invoker
 set search_path = ''
 as $$
-    select private.accept_invitations()
+    select private.accept_invitation(invitation)
+$$;
+
+create function public.decline_invitation(invitation uuid) returns void
+language sql volatile security invoker
+set search_path = ''
+as $$
+    select private.decline_invitation(invitation)
+$$;
+
+create function public.leave_organization(organization uuid) returns void
+language sql volatile security invoker
+set search_path = ''
+as $$
+    select private.leave_organization(organization)
 $$;
 
 create function public.list_members(organization uuid) returns table (
@@ -126,10 +232,15 @@ as $$
 $$;
 
 revoke execute on function
-    private.invite_member, private.withdraw_invitation, private.accept_invitations, private.list_members,
-    public.invite_member, public.withdraw_invitation, public.accept_invitations, public.list_members
-    from public, anon;
+    private.my_address, private.take_invitation,
+    private.invite_member, private.withdraw_invitation, private.list_my_invitations, private.accept_invitation,
+    private.decline_invitation, private.leave_organization, private.list_members,
+    public.invite_member, public.withdraw_invitation, public.list_my_invitations, public.accept_invitation,
+    public.decline_invitation, public.leave_organization, public.list_members
+    from public, anon, authenticated;
 grant execute on function
-    private.invite_member, private.withdraw_invitation, private.accept_invitations, private.list_members,
-    public.invite_member, public.withdraw_invitation, public.accept_invitations, public.list_members
+    private.invite_member, private.withdraw_invitation, private.list_my_invitations, private.accept_invitation,
+    private.decline_invitation, private.leave_organization, private.list_members,
+    public.invite_member, public.withdraw_invitation, public.list_my_invitations, public.accept_invitation,
+    public.decline_invitation, public.leave_organization, public.list_members
     to authenticated, service_role;

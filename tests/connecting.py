@@ -79,11 +79,7 @@ def new_business(simulator: Simulator, **fields: Any) -> Business:
 
 def add_agent(organization: Organization, agent: User) -> User:
     """Let the owner make somebody an agent."""
-    organization.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": organization.id, "user_id": agent.id, "role": "agent"},
-    ).raise_for_status()
-    return agent
+    return organization.take_in(agent)
 
 
 def paste(user: User, business: Business, **changed: Any) -> httpx.Response:

@@ -37,6 +37,15 @@ class Organization:
     name: str
     owner: User
 
+    def take_in(self, user: User, role: str = "agent") -> User:
+        """Let the owner invite somebody, who accepts."""
+        asked = {"organization": self.id, "address": user.email, "new_role": role}
+        invited = self.owner.rest.post("/rpc/invite_member", json=asked)
+        assert invited.is_success, invited.text
+        accepted = user.rest.post("/rpc/accept_invitation", json={"invitation": invited.json()["id"]})
+        assert accepted.is_success, accepted.text
+        return user
+
 
 class World:
     """The stack's addresses and keys, and what everybody begins with."""

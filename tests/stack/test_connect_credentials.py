@@ -79,10 +79,7 @@ def test_an_agent_cannot_connect_a_number(
     database: Connection,
 ) -> None:
     organization, agent = new_organization(), new_user()
-    organization.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": organization.id, "user_id": agent.id, "role": "agent"},
-    ).raise_for_status()
+    organization.take_in(agent)
 
     answer = connect(agent, new_business(), organization_id=organization.id)
 
@@ -279,10 +276,7 @@ def test_an_agent_sees_the_state_but_no_verify_token(
     new_business: Callable[..., Business],
 ) -> None:
     organization, agent = new_organization(), new_user()
-    organization.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": organization.id, "user_id": agent.id, "role": "agent"},
-    ).raise_for_status()
+    organization.take_in(agent)
     connect(organization.owner, new_business()).raise_for_status()
 
     answer = agent.functions.get(f"{OAUTH}/status", params={"organization_id": organization.id})

@@ -58,10 +58,7 @@ def test_an_agent_cannot_ask_for_a_code(
     simulator: Simulator,
 ) -> None:
     organization, agent = new_organization(), new_user()
-    organization.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": organization.id, "user_id": agent.id, "role": "agent"},
-    ).raise_for_status()
+    organization.take_in(agent)
 
     answer = request_code(agent, number, organization_id=organization.id)
 
@@ -101,10 +98,7 @@ def test_the_pin_is_shown_to_an_owner_only_and_that_is_written_down(
 ) -> None:
     organization, agent = new_organization(), new_user()
     owner = organization.owner
-    owner.rest.post(
-        "/organization_members",
-        json={"organization_id": organization.id, "user_id": agent.id, "role": "agent"},
-    ).raise_for_status()
+    organization.take_in(agent)
     request_code(owner, number)
     verify(owner, sent_code(simulator, number)).raise_for_status()
 

@@ -251,10 +251,7 @@ def test_two_people_at_once_one_wins_and_the_other_is_told(
     new_organization: Callable[..., Organization], new_user: Callable[[], User], database: Connection
 ) -> None:
     organization, second = new_organization(), new_user()
-    organization.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": organization.id, "user_id": second.id, "role": "owner"},
-    ).raise_for_status()
+    organization.take_in(second, "owner")
     # The first one's call is under way at Meta.
     database.execute(
         """

@@ -298,10 +298,7 @@ def test_who_is_no_owner_any_more_cannot_finish(
     database: Connection,
 ) -> None:
     organization, second = new_organization(), new_user()
-    organization.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": organization.id, "user_id": second.id, "role": "owner"},
-    ).raise_for_status()
+    organization.take_in(second, "owner")
     begun, done = start(second, organization_id=organization.id), sign_up(simulator)
     database.execute("update organization_members set role = 'agent' where user_id = %s", (second.id,))
 

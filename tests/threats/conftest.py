@@ -83,13 +83,7 @@ def theirs(connect: Callable[[], Connected]) -> Connected:
 @pytest.fixture
 def agent(world: World, ours: Connected) -> User:
     """A member of our organization who is no owner."""
-    agent = world.new_user()
-    answer = ours.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": ours.organization.id, "user_id": agent.id, "role": "agent"},
-    )
-    assert answer.status_code == 201, answer.text
-    return agent
+    return ours.organization.take_in(world.new_user())
 
 
 def _only(database: Connection, query: str, parameters: tuple[object, ...]) -> Any:

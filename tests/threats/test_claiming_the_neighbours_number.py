@@ -91,7 +91,7 @@ def test_rows_cannot_point_into_another_organization(
             database.execute(query.encode(), parameters)
 
 
-def test_joining_an_organization_needs_its_owner(world: World, ours: Connected, agent: User) -> None:
+def test_nobody_writes_a_membership(world: World, ours: Connected, agent: User) -> None:
     stranger = world.new_user()
 
     answers = [
@@ -99,11 +99,11 @@ def test_joining_an_organization_needs_its_owner(world: World, ours: Connected, 
             "/organization_members",
             json={"organization_id": ours.organization.id, "user_id": stranger.id, "role": role},
         )
-        for user in (stranger, agent)
+        for user in (stranger, agent, ours.owner)
         for role in ("agent", "owner")
     ]
 
-    assert [answer.json()["code"] for answer in answers] == ["42501"] * 4
+    assert [answer.json()["code"] for answer in answers] == ["42501"] * 6
 
 
 def test_an_agent_cannot_make_itself_owner(ours: Connected, agent: User) -> None:

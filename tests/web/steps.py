@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
+
+    from tests.web.conftest import Person
+
+
+def address_with_session_of(person: Person) -> str:
+    """Write a session into an address, as a link in a mail ends."""
+    kept = {name: person.session[name] for name in ("access_token", "refresh_token")}
+    return "#" + urlencode({**kept, "expires_in": 3600, "token_type": "bearer", "type": "magiclink"})
 
 
 def type_in(page: Page, text: str) -> Locator:

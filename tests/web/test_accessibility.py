@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from local.programs import ROOT
-from tests.web.steps import type_in
+from tests.web.steps import address_with_session_of, type_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +51,21 @@ def test_axe_finds_nothing_while_connecting(
     page = visit(None, "/entrar/", **look)
     page.get_by_role("heading").wait_for()
     found = findings(page)
+    page = visit(None, f"/entrar/{address_with_session_of(owner)}", **look)
+    page.locator("h1", has_text=owner.user.email).wait_for()
+    found += findings(page)
+    asked = {"organization": (theirs := world.new_organization()).id, "address": owner.user.email}
+    theirs.owner.rest.post("/rpc/invite_member", json=asked).raise_for_status()
     page = visit(owner, "/configuracion/", **look)
-    page.get_by_role("textbox").wait_for()
+    page.locator(".invitations").wait_for()
     found += findings(page)
     world.new_organization(owner.user)
+    page.goto(page.url.replace("/configuracion/", "/equipo/"))
+    page.locator(".page .invitations").wait_for()
+    found += findings(page)
+    page.goto(page.url.replace("/equipo/", "/configuracion/#whatsapp_state=theirs&whatsapp_ticket=theirs"))
+    page.locator("fieldset").wait_for()
+    found += findings(page)
     page.reload()
     page.locator(".way").first.wait_for()
     found += findings(page)

@@ -6,12 +6,12 @@ import json
 import re
 import secrets
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.web.conftest import SESSION_KEY
+from tests.web.steps import address_with_session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,12 +130,6 @@ def test_a_link_in_a_mail_signs_in_without_a_password_and_tells_nobody_who_has_a
     # Where the person wanted to go; their first question there.
     page.wait_for_url("**/configuracion/")
     expect(page.get_by_label("Nombre de la empresa")).to_be_visible()
-
-
-def address_with_session_of(person: Person) -> str:
-    """Write a session into an address, as a link in a mail ends."""
-    kept = {name: person.session[name] for name in ("access_token", "refresh_token")}
-    return "#" + urlencode({**kept, "expires_in": 3600, "token_type": "bearer", "type": "magiclink"})
 
 
 def who_is_signed_in(page: Page) -> str | None:

@@ -29,12 +29,7 @@ def get(office: Office, path: str) -> Any:
 
 
 def make_agent(office: Office) -> Any:
-    agent = office.world.new_user()
-    office.organization.owner.rest.post(
-        "/organization_members",
-        json={"organization_id": office.organization.id, "user_id": agent.id, "role": "agent"},
-    ).raise_for_status()
-    return agent
+    return office.organization.take_in(office.world.new_user())
 
 
 async def test_a_bot_is_set_up_and_answers(office: Office, work_off: WorkOff, endpoint: Endpoint) -> None:

@@ -305,6 +305,13 @@ export const en: Catalogue = {
       ],
     },
   },
+  invitations: {
+    title: "You are invited to a team",
+    lead: "Accept only if you know who invites you: what you connect or write there will be that business's.",
+    from: (email) => `Invited by ${email}`,
+    accept: "Accept",
+    decline: "Decline",
+  },
   team: {
     title: "Team",
     lead: "Who can see and answer your business's chats.",
@@ -315,11 +322,14 @@ export const en: Catalogue = {
     role: "Role",
     roles: { agent: "Agent: reads and answers chats", owner: "Owner: connects and configures too" },
     add: "Invite",
-    invited: (email) => `${email} is invited and will see this business after signing in with that e-mail.`,
+    invited: (email) =>
+      `${email} is invited and will see this business after signing in with that e-mail and accepting.`,
     pending: "Open invitations",
     revoke: "Withdraw",
     remove: "Remove from the team",
     removeConfirm: "Remove this person from the team? They stop seeing the chats at once.",
+    leave: "Leave the team",
+    leaveConfirm: "Leave this team? You stop seeing its chats at once.",
     onlyOwner: "Only an owner can invite or remove people.",
   },
   chats: {

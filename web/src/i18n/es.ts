@@ -311,6 +311,13 @@ export const es = {
       ],
     },
   },
+  invitations: {
+    title: "Te invitaron a un equipo",
+    lead: "Acepta solo si conoces a quien te invita: lo que conectes o escribas allí será de esa empresa.",
+    from: (email: string) => `Te invita ${email}`,
+    accept: "Aceptar",
+    decline: "Rechazar",
+  },
   team: {
     title: "Equipo",
     lead: "Quién puede ver y responder los chats de tu empresa.",
@@ -321,11 +328,13 @@ export const es = {
     role: "Rol",
     roles: { agent: "Agente: lee y responde chats", owner: "Propietario: además conecta y configura" },
     add: "Invitar",
-    invited: (email: string) => `Invitamos a ${email}. Verá esta empresa cuando entre con ese correo.`,
+    invited: (email: string) => `Invitamos a ${email}. Verá esta empresa cuando entre con ese correo y acepte.`,
     pending: "Invitaciones pendientes",
     revoke: "Retirar",
     remove: "Quitar del equipo",
     removeConfirm: "¿Quitar a esta persona del equipo? Dejará de ver los chats de inmediato.",
+    leave: "Salir del equipo",
+    leaveConfirm: "¿Salir de este equipo? Dejas de ver sus chats de inmediato.",
     onlyOwner: "Solo un propietario puede invitar o quitar personas.",
   },
   chats: {

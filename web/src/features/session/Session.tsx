@@ -9,7 +9,7 @@ import { createWhatsAppIntegration, type WhatsAppIntegrationService } from "../.
 import { createWhatsAppMessages, type WhatsAppMessagesService } from "../../services/whatsapp-messages";
 import { createSupabaseClient, type SupabaseClient } from "../../supabase";
 import { ErrorNotice } from "../../components/Notice";
-import { findMemberships, type Membership } from "./api/memberships";
+import { findMemberships, findMyInvitations, type Membership, type MyInvitation } from "./api/memberships";
 import { NewOrganization } from "./components/NewOrganization";
 
 export interface SignedIn {
@@ -19,9 +19,12 @@ export interface SignedIn {
   readonly user: { readonly id: string; readonly email: string };
   readonly organization: Membership;
   readonly memberships: readonly Membership[];
+  readonly invitations: readonly MyInvitation[];
   readonly integration: WhatsAppIntegrationService;
   readonly messages: WhatsAppMessagesService;
   readonly chooseOrganization: (id: string) => void;
+  /** Looks anew at memberships and invitations. */
+  readonly reload: () => Promise<void>;
 }
 
 const SessionContext = createContext<SignedIn | null>(null);
@@ -53,6 +56,7 @@ export function SessionProvider({
   const [supabase] = useState(() => givenClient ?? createSupabaseClient(config));
   const [user, setUser] = useState<SignedIn["user"] | null>(null);
   const [memberships, setMemberships] = useState<readonly Membership[] | null>(null);
+  const [invitations, setInvitations] = useState<readonly MyInvitation[]>([]);
   const [chosen, setChosen] = useState(readChoice);
   const [error, setError] = useState<ApiError | null>(null);
 
@@ -74,7 +78,9 @@ export function SessionProvider({
     () => async (of: { id: string }) => {
       setError(null);
       try {
-        setMemberships(await findMemberships(supabase, of.id));
+        const [found, asked] = await Promise.all([findMemberships(supabase, of.id), findMyInvitations(supabase)]);
+        setInvitations(asked);
+        setMemberships(found);
       } catch (failure) {
         setError(asApiError(failure));
       }
@@ -96,14 +102,16 @@ export function SessionProvider({
       user,
       organization,
       memberships,
+      invitations,
       integration: createWhatsAppIntegration(api, organization.id),
       messages: createWhatsAppMessages(api, organization.id),
       chooseOrganization: (id) => {
         keepChoice(id);
         setChosen(id);
       },
+      reload: () => load(user),
     };
-  }, [config, supabase, user, memberships, organization]);
+  }, [config, supabase, user, memberships, invitations, organization, load]);
 
   if (error && user) {
     return (
@@ -113,7 +121,7 @@ export function SessionProvider({
     );
   }
   if (user && memberships?.length === 0) {
-    return <NewOrganization supabase={supabase} user={user} onCreated={() => load(user)} />;
+    return <NewOrganization supabase={supabase} user={user} invitations={invitations} onChanged={() => load(user)} />;
   }
   if (!session) {
     return (

@@ -10,6 +10,8 @@ import { dayOf, toDate } from "../../components/times";
 import { useLanguage, useText } from "../../i18n";
 import { asApiError, type ApiError } from "../../services/api";
 import { SessionProvider, useSession } from "../session/Session";
+import { leaveOrganization } from "../session/api/memberships";
+import { Invitations } from "../session/components/Invitations";
 import { Shell } from "../session/components/Shell";
 import {
   findInvitations,
@@ -36,7 +38,7 @@ function Team() {
   const all = useText();
   const words = all.team;
   const language = useLanguage();
-  const { supabase, organization, user } = useSession();
+  const { supabase, organization, user, invitations: mine, reload } = useSession();
   const isOwner = organization.role === "owner";
   const [members, setMembers] = useState<readonly Member[] | null>(null);
   const [invitations, setInvitations] = useState<readonly Invitation[]>([]);
@@ -63,12 +65,25 @@ function Team() {
       setError(asApiError(failure));
     }
   };
+  // An organization keeps an owner.
+  const canLeave = !isOwner || (members ?? []).filter(({ role }) => role === "owner").length > 1;
+  const isSelf = leaving?.user_id === user.id;
+  const end = isSelf ? words.leave : words.remove;
+  const go = ({ user_id }: Member) => {
+    setLeaving(null);
+    if (isSelf) {
+      leaveOrganization(supabase, organization.id).then(reload, (failure: unknown) => setError(asApiError(failure)));
+    } else {
+      void act(() => removeMember(supabase, organization.id, user_id));
+    }
+  };
   return (
     <div className="page">
       <header>
         <h1>{words.title}</h1>
         <p className="muted">{words.lead}</p>
       </header>
+      {mine.length > 0 && <Invitations supabase={supabase} invitations={mine} onChanged={reload} />}
       {error && <ErrorNotice error={error} onRetry={() => void load()} />}
       {!isOwner && <Notice>{words.onlyOwner}</Notice>}
       <section className="card stack" aria-label={words.title} aria-busy={members === null}>
@@ -81,6 +96,11 @@ function Team() {
                 <p className="small muted">{words.joined(dayOf(toDate(member.created_at), language))}</p>
               </div>
               <span className="badge bare">{all.organization.role[member.role]}</span>
+              {member.user_id === user.id && canLeave && (
+                <button type="button" className="button small" onClick={() => setLeaving(member)}>
+                  {words.leave}
+                </button>
+              )}
               {isOwner && member.user_id !== user.id && (
                 <button
                   type="button"
@@ -121,29 +141,22 @@ function Team() {
       )}
       {leaving && (
         <Dialog
-          title={words.remove}
+          title={end}
           onClose={() => setLeaving(null)}
           footer={
             <>
               <button type="button" className="button" onClick={() => setLeaving(null)}>
                 {all.common.cancel}
               </button>
-              <button
-                type="button"
-                className="button danger"
-                onClick={() => {
-                  setLeaving(null);
-                  void act(() => removeMember(supabase, organization.id, leaving.user_id));
-                }}
-              >
-                {words.remove}
+              <button type="button" className="button danger" onClick={() => go(leaving)}>
+                {end}
               </button>
             </>
           }
         >
-          <p>{words.removeConfirm}</p>
+          <p>{isSelf ? words.leaveConfirm : words.removeConfirm}</p>
           <p>
-            <strong>{leaving.email}</strong>
+            <strong>{isSelf ? organization.name : leaving.email}</strong>
           </p>
         </Dialog>
       )}

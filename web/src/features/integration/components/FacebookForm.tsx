@@ -133,15 +133,17 @@ export function FacebookReturn({
     return (
       <fieldset className="field">
         <legend>{words.elsewhere.title(organization.name)}</legend>
-        <p>{words.elsewhere.text(user.email, organization.name)}</p>
-        <Notice tone="warn">{words.elsewhere.warning}</Notice>
-        <div className="row">
-          <button type="button" className="button primary" onClick={() => setIsWanted(true)}>
-            {words.elsewhere.yes}
-          </button>
-          <button type="button" className="button" onClick={onRestart}>
-            {all.common.cancel}
-          </button>
+        <div className="stack">
+          <p>{words.elsewhere.text(user.email, organization.name)}</p>
+          <Notice tone="warn">{words.elsewhere.warning}</Notice>
+          <div className="row">
+            <button type="button" className="button primary" onClick={() => setIsWanted(true)}>
+              {words.elsewhere.yes}
+            </button>
+            <button type="button" className="button" onClick={onRestart}>
+              {all.common.cancel}
+            </button>
+          </div>
         </div>
       </fieldset>
     );

@@ -1,4 +1,4 @@
-// The organizations that somebody belongs to.
+// The organizations that somebody belongs to, and those that invite them.
 
 import type { SupabaseClient } from "../../../supabase";
 
@@ -8,6 +8,14 @@ export interface Membership {
   readonly role: "owner" | "agent";
 }
 
+/** What somebody is asked to join; they are no member before they say so. */
+export interface MyInvitation {
+  readonly id: string;
+  readonly organization_name: string;
+  readonly invited_by: string | null;
+  readonly role: Membership["role"];
+}
+
 interface Row {
   readonly organization_id: string;
   readonly role: Membership["role"];
@@ -15,8 +23,6 @@ interface Row {
 }
 
 export async function findMemberships(supabase: SupabaseClient, userId: string): Promise<readonly Membership[]> {
-  // Whoever was invited becomes a member by coming; it matters to nobody else whether that worked.
-  await supabase.rpc("accept_invitations");
   const { data, error } = await supabase
     .from("organization_members")
     .select("organization_id,role,organizations(name)")
@@ -28,6 +34,27 @@ export async function findMemberships(supabase: SupabaseClient, userId: string):
     name: row.organizations?.name ?? "",
     role: row.role,
   }));
+}
+
+export async function findMyInvitations(supabase: SupabaseClient): Promise<readonly MyInvitation[]> {
+  const answer = await supabase.rpc("list_my_invitations");
+  if (answer.error) throw answer.error;
+  return answer.data as readonly MyInvitation[];
+}
+
+export async function acceptInvitation(supabase: SupabaseClient, id: string): Promise<void> {
+  const { error } = await supabase.rpc("accept_invitation", { invitation: id });
+  if (error) throw error;
+}
+
+export async function declineInvitation(supabase: SupabaseClient, id: string): Promise<void> {
+  const { error } = await supabase.rpc("decline_invitation", { invitation: id });
+  if (error) throw error;
+}
+
+export async function leaveOrganization(supabase: SupabaseClient, id: string): Promise<void> {
+  const { error } = await supabase.rpc("leave_organization", { organization: id });
+  if (error) throw error;
 }
 
 export async function createOrganization(supabase: SupabaseClient, ownerId: string, name: string): Promise<void> {

@@ -1,4 +1,4 @@
-// The first thing a new user does: name their business.
+// The first thing a new user does: name their business, or join the one that invites them.
 
 import { useState, type SyntheticEvent } from "react";
 
@@ -8,16 +8,18 @@ import { SubmitButton } from "../../../components/SubmitButton";
 import { useText } from "../../../i18n";
 import { asApiError, type ApiError } from "../../../services/api";
 import type { SupabaseClient } from "../../../supabase";
-import { createOrganization } from "../api/memberships";
+import { createOrganization, type MyInvitation } from "../api/memberships";
 import { Corner } from "./Corner";
+import { Invitations } from "./Invitations";
 
 interface Props {
   readonly supabase: SupabaseClient;
   readonly user: { readonly id: string; readonly email: string };
-  readonly onCreated: () => Promise<void>;
+  readonly invitations: readonly MyInvitation[];
+  readonly onChanged: () => Promise<void>;
 }
 
-export function NewOrganization({ supabase, user, onCreated }: Props) {
+export function NewOrganization({ supabase, user, invitations, onChanged }: Props) {
   const words = useText();
   const [name, setName] = useState("");
   const [isBusy, setIsBusy] = useState(false);
@@ -34,7 +36,7 @@ export function NewOrganization({ supabase, user, onCreated }: Props) {
     setError(null);
     try {
       await createOrganization(supabase, user.id, name.trim());
-      await onCreated();
+      await onChanged();
     } catch (failure) {
       setError(asApiError(failure));
       setIsBusy(false);
@@ -70,6 +72,7 @@ export function NewOrganization({ supabase, user, onCreated }: Props) {
           </button>
         </p>
       </form>
+      {invitations.length > 0 && <Invitations supabase={supabase} invitations={invitations} onChanged={onChanged} />}
     </main>
   );
 }

@@ -26,6 +26,7 @@ export function Shell({
 }) {
   const words = useText();
   const isOnline = useIsOnline();
+  const asked = useSession().invitations.length;
   useEffect(() => {
     document.title = `${words.nav[section]} · ${words.app}`;
   }, [words, section]);
@@ -40,6 +41,11 @@ export function Shell({
                 <a className="rail-item" href={path} aria-current={name === section ? "page" : undefined}>
                   <Icon name={icon} />
                   {words.nav[name]}
+                  {name === "team" && asked > 0 && (
+                    <span className="badge bare info count">
+                      {asked} <span className="visually-hidden">{words.invitations.title}</span>
+                    </span>
+                  )}
                 </a>
               </li>
             ))}

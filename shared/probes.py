@@ -40,6 +40,7 @@ from shared.diagnostics import (
 )
 from shared.errors import AppError, DatabaseUnavailable, Misconfigured
 from shared.graph import GraphError, GraphUnreachable
+from shared.schema import FUNCTIONS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -48,15 +49,6 @@ if TYPE_CHECKING:
     from shared.web import Resources
 
 HANDSHAKE_SECONDS = 10.0
-TABLES = (
-    "organizations", "organization_members", "whatsapp_integrations", "contacts", "contact_aliases", "chats",
-    "messages", "message_receipts", "webhook_events", "webhook_problems", "jobs", "message_templates",
-    "notices", "whatsapp_verifications", "oauth_states", "whatsapp_registrations", "audit_entries",
-)  # fmt: skip
-FUNCTIONS = (
-    "store_delivery", "find_webhook_endpoint", "my_connection", "begin_connection", "advance_connection",
-    "begin_verification", "take_guess", "take_signup", "keep_refreshed_token", "keep_templates",
-)  # fmt: skip
 NEEDED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
 PLATFORM = (
     "WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET", "WHATSAPP_BUSINESS_ACCOUNT_ID", "WHATSAPP_ACCESS_TOKEN",

@@ -37,11 +37,14 @@ as $$
                 and has_any_column_privilege('anon', c.oid, 'select, insert, update')
         ),
         'readable_secrets', (
-            select coalesce(jsonb_agg(a.attname order by a.attname), '[]')
-            from pg_catalog.pg_attribute as a
-            where a.attrelid = to_regclass('public.whatsapp_integrations')
-                and a.attname in ('access_token', 'app_secret', 'webhook_verify_token', 'pin')
-                and has_column_privilege('authenticated', a.attrelid, a.attnum, 'select')
+            select coalesce(jsonb_agg(c.relname || '.' || a.attname order by c.relname, a.attname), '[]')
+            from pg_catalog.pg_class as c
+            join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            join pg_catalog.pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+            where n.nspname = 'public' and c.relkind in ('r', 'p') and c.relname = any (expected_tables)
+                -- Credentials, codes and raw events; their times may be seen.
+                and a.attname ~ '(token|secret|hash|pin|body)(_|$)' and a.attname !~ '_(at|until)$'
+                and has_column_privilege('authenticated', c.oid, a.attnum, 'select')
         ),
         'jobs_dead', (
             select count(*) from public.jobs as j

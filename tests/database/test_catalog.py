@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.schema import FUNCTIONS, TABLES
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -135,6 +137,28 @@ def test_nothing_breaks_the_rule(database: Connection, rule: str) -> None:
     broken = [name for (name,) in database.execute(RULES[rule].encode())]
 
     assert broken == []
+
+
+CREATED = {
+    "tables": """
+        select c.relname from pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+    """,
+    "functions": """
+        select distinct p.proname from pg_proc p
+        where p.pronamespace = 'public'::regnamespace
+            and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+    """,
+}
+
+
+@pytest.mark.parametrize("kind, known", [("tables", TABLES), ("functions", FUNCTIONS)])
+def test_the_doctor_looks_for_all_that_the_migrations_create(
+    database: Connection, kind: str, known: tuple[str, ...]
+) -> None:
+    created = sorted(name for (name,) in database.execute(CREATED[kind].encode()))
+
+    assert list(known) == created
 
 
 def test_the_rules_notice_a_table_that_breaks_them(database: Connection) -> None:

@@ -157,6 +157,31 @@ HARM: dict[str, tuple[str, str, dict[str, str]]] = {
         "revoke select (pin) on public.whatsapp_integrations from authenticated",
         {"protection": "row_security_off"},
     ),
+    "row_security_off_for_bots": (
+        "alter table public.bots disable row level security",
+        "alter table public.bots enable row level security",
+        {"protection": "row_security_off"},
+    ),
+    "signing_secret_readable": (
+        "grant select (endpoint_secret) on public.bots to authenticated",
+        "revoke select (endpoint_secret) on public.bots from authenticated",
+        {"protection": "row_security_off"},
+    ),
+    "code_readable": (
+        "grant select (code_hash) on public.whatsapp_verifications to authenticated",
+        "revoke select (code_hash) on public.whatsapp_verifications from authenticated",
+        {"protection": "row_security_off"},
+    ),
+    "table_missing": (
+        "alter table public.message_media rename to media_of_messages",
+        "alter table public.media_of_messages rename to message_media",
+        {"database": "not_migrated"},
+    ),
+    "sending_missing": (
+        "alter function public.begin_send rename to began_send",
+        "alter function public.began_send rename to begin_send",
+        {"database": "not_migrated"},
+    ),
     "function_missing": (
         "alter function public.take_guess rename to taken_guess",
         "alter function public.taken_guess rename to take_guess",

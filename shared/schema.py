@@ -1,0 +1,31 @@
+"""What the migrations create for the functions to use: the doctor looks for each. No I/O.
+
+`tests/database/test_catalog.py` compares these with a database that has all of sql/.
+"""
+
+from __future__ import annotations
+
+TABLES = (
+    "audit_entries", "bot_rules", "bots", "chats", "connection_syncs", "contact_aliases", "contacts",
+    "event_endpoints", "idempotency_keys", "job_schedules", "jobs", "member_invitations", "message_batches",
+    "message_media", "message_receipts", "message_templates", "messages", "notices", "oauth_states",
+    "organization_members", "organizations", "outbound_events", "rate_limits", "retention_periods",
+    "send_permits", "send_queue", "webhook_events", "webhook_problems", "whatsapp_integrations",
+    "whatsapp_registrations", "whatsapp_verifications",
+)  # fmt: skip
+FUNCTIONS = (
+    "accept_invitations", "advance_connection", "advance_verification", "begin_batch", "begin_bot_turn",
+    "begin_connection", "begin_event_delivery", "begin_media", "begin_read", "begin_registration",
+    "begin_retry", "begin_send", "begin_signup", "begin_sync", "begin_verification", "cancel_batch",
+    "claim_jobs", "claim_sends", "count_jobs", "count_others_on_waba", "count_outdated_secrets",
+    "disconnect_integration", "drop_jobs", "end_attempt", "end_registration", "examine_database",
+    "find_chats", "find_media", "find_outdated_secrets", "find_signup_token", "find_stale_platform_tokens",
+    "find_webhook_endpoint", "finish_bot_turn", "finish_event_delivery", "finish_jobs", "finish_media",
+    "finish_sends", "finish_signup", "finish_sync", "forget_templates", "get_batch", "invite_member",
+    "is_number_still_proven", "keep_refreshed_token", "keep_signup_token", "keep_templates", "learn_number",
+    "list_jobs", "list_members", "list_webhook_events", "mark_integration_error", "measure_work",
+    "my_connection", "plan_refreshes", "receive_signup_code", "release_sends", "renew_jobs", "replay_events",
+    "retry_in_other_form", "retry_jobs", "reveal_secret", "revive_token_refreshes", "save_bot",
+    "set_chat_bot", "settle_guess", "settle_sends", "start_sends", "store_delivery", "swap_secrets", "sweep",
+    "take_guess", "take_management_calls", "take_signup", "tell_owner", "withdraw_invitation",
+)  # fmt: skip

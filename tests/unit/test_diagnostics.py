@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from pathlib import Path
 
@@ -21,7 +22,16 @@ from shared.diagnostics import (
 )
 
 ROOT = Path(__file__).resolve().parent.parent
+GUIDE = (ROOT.parent / "docs" / "troubleshooting.md").read_text()
 SOURCES = [*ROOT.glob("stack/test_connect_diagnostics.py"), *ROOT.glob("stack/test_connect_doctor.py")]
+# What a cause's sentence may ask for.
+FIELDS = {
+    name
+    for words in CAUSES.values()
+    for text in words[:2]
+    for _, name, _, _ in string.Formatter().parse(text)
+    if name
+}
 
 
 @pytest.mark.parametrize("cause", CAUSES)
@@ -37,6 +47,25 @@ def test_each_cause_says_the_same_in_both_languages(cause: str) -> None:
 
     assert fields[0] == fields[1]
     assert all(text.endswith(".") for text in words)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_help_of_each_cause_leads_to_one_heading_of_the_guide(cause: str) -> None:
+    help_ = failed(cause, **dict.fromkeys(FIELDS, 1)).to_json("database", "en")["help"]
+
+    assert re.findall(r"^#+ (\w+)$", GUIDE, re.MULTILINE).count(help_) == 1
+
+
+def test_the_guide_says_of_each_cause_what_the_doctor_says_and_what_to_do_in_both_languages() -> None:
+    told = GUIDE.partition("## What the doctor finds\n")[2].partition("\n## ")[0]
+    sections = dict(re.findall(r"^### (\w+)\n\n(.*?)(?=\n### |\Z)", told, re.MULTILINE | re.DOTALL))
+
+    # Two causes are errors of the functions too: their headings stand among those.
+    assert set(sections) == set(CAUSES) - {"meta_refused", "not_connected"}
+    for cause, section in sections.items():
+        quoted, *advice = section.strip().split("\n\n")
+        assert quoted == f"> {CAUSES[cause].en}\n>\n> {CAUSES[cause].es}"
+        assert len(advice) == 2
 
 
 def test_a_link_needs_only_links_that_stand_before_it_or_are_asked_before() -> None:

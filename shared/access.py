@@ -59,20 +59,29 @@ class StoredAccess(Access):
 async def need_access(tools: Resources, caller: Caller) -> StoredAccess:
     """Return access to the caller's connection; raise where there is none, or it cannot be used now.
 
-    Meta counts management calls by account (5,000 an hour, 200 before a number is registered): who would go
-    beyond is told when to come again, before Meta refuses the whole account.
+    One management call is reserved, see `take_calls`.
     """
     if caller.integration is None:
         raise IntegrationNotFound
     access = await load_access(tools, str(caller.integration["id"]))
     if access is None or access.row["status"] not in USABLE:
         raise NotConnected
-    wait = await tools.database.as_service().rpc(
-        "take_management_calls", {"integration": access.integration_id}
-    )
+    await take_calls(tools, access.integration_id)
+    return access
+
+
+async def take_calls(
+    tools: Resources, integration_id: str, wanted: int = 1, *, platform_account: str | None = None
+) -> None:
+    """Reserve management calls about the connection's account, or about the platform's.
+
+    Meta counts them by account (5,000 an hour, 200 before a number is registered): whoever would go beyond is
+    told when to come again (`TooManyRequests`), before Meta refuses the whole account.
+    """
+    calls = {"integration": integration_id, "wanted": wanted, "platform_account": platform_account}
+    wait = await tools.database.as_service().rpc("take_management_calls", calls)
     if wait:
         raise TooManyRequests(retry_after=float(wait))
-    return access
 
 
 @asynccontextmanager

@@ -177,6 +177,11 @@ class Settings:
         return str(self.read("VERIFICATION_SMS"))
 
     @property
+    def verifications_per_hour(self) -> int:
+        """How many codes all organizations together may ask for in an hour."""
+        return int(self.read("VERIFICATIONS_PER_HOUR"))
+
+    @property
     def graph_api_url(self) -> str:
         """Meta's Graph API, or what stands in for it."""
         return str(self.read("GRAPH_API_URL"))
@@ -374,6 +379,12 @@ def _read_template_name(text: str) -> str:
     return text
 
 
+def _read_count(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
+        raise ValueError("must be a whole number, from 1 to 9999999.")
+    return int(text)
+
+
 def _read_sms_service(text: str) -> str:
     if text != "sns":
         raise ValueError("must be sns (Amazon SNS), or not be set.")
@@ -443,6 +454,7 @@ VARIABLES: Mapping[str, Variable] = {
     "WHATSAPP_WEBHOOK_URL": Variable(read=_read_webhook_url),
     "VERIFICATION_TEMPLATE": Variable(read=_read_template_name, default="verification_code"),
     "VERIFICATION_SMS": Variable(read=_read_sms_service),
+    "VERIFICATIONS_PER_HOUR": Variable(read=_read_count, default="100"),
     "GRAPH_API_URL": Variable(read=_read_graph_url, default=DEFAULT_GRAPH_API_URL),
     "GRAPH_API_VERSION": Variable(read=_read_version, default=DEFAULT_GRAPH_API_VERSION),
     "ALLOWED_ORIGINS": Variable(read=_read_origins, default=""),

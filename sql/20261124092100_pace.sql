@@ -31,6 +31,7 @@ create table public.rate_limits (
 );
 comment on table public.rate_limits is 'How far each recipient and each account has borrowed from the time to come.';
 create index rate_limits_paid_at_idx on public.rate_limits (paid_at);
+create index rate_limits_account_idx on public.rate_limits (key, paid_at) where kind = 'management';
 
 alter table public.send_permits enable row level security;
 alter table public.rate_limits enable row level security;
@@ -198,36 +199,45 @@ as $$
         paid_at = greatest(r.paid_at, clock_timestamp()) + (excluded.paid_at - clock_timestamp())
 $$;
 
--- Takes the right to so many management calls about an organization's account: 5,000 an hour, a tenth of them
--- at once. Answers the seconds to wait; 0: taken.
-create function public.take_management_calls(integration uuid, wanted integer default 1) returns double precision
+-- Takes the right to so many management calls about an organization's account: 5,000 an hour once it is connected,
+-- 200 before; a tenth of them at once. `platform_account`: about the platform's account, which the organization's
+-- number is yet to be part of. All organizations of one account take from the same. Answers the seconds to wait;
+-- 0: taken.
+create function public.take_management_calls(
+    integration uuid, wanted integer default 1, platform_account text default null
+) returns double precision
 language plpgsql volatile
 set search_path = ''
 as $$
 declare
     number public.whatsapp_integrations;
-    each_costs interval;
+    account text;
     per_hour integer;
-    wait interval;
+    paid timestamptz;
 begin
     select * into number from public.whatsapp_integrations as i where i.id = integration;
-    if number.business_account_id is null then
+    account := coalesce(platform_account, number.business_account_id);
+    if number.id is null or account is null then
         return 0;
     end if;
-    -- 5,000 once a number of the account is registered, 200 before.
-    per_hour := case when number.status = 'connected' then 5000 else 200 end;
-    each_costs := interval '1 hour' / per_hour;
-    perform pg_advisory_xact_lock(hashtextextended('management:' || number.business_account_id, 0));
-    select greatest(max(r.paid_at), clock_timestamp()) + wanted * each_costs - clock_timestamp() - interval '6 minutes'
-    into wait
+    -- Meta: 5,000 once a number of the account is registered, as the platform's own is; 200 before.
+    per_hour := case
+        when platform_account is not null or exists (
+            select from public.whatsapp_integrations as i
+            where i.business_account_id = account and i.status = 'connected'
+        ) then 5000
+        else 200
+    end;
+    perform pg_advisory_xact_lock(hashtextextended('management:' || account, 0));
+    select greatest(max(r.paid_at), clock_timestamp()) + wanted * interval '1 hour' / per_hour into paid
     from public.rate_limits as r
-    where r.organization_id = number.organization_id and r.kind = 'management' and r.key = number.business_account_id;
-    if wait > interval '0' then
-        return extract(epoch from wait);
+    where r.kind = 'management' and r.key = account;
+    if paid > clock_timestamp() + interval '6 minutes' then
+        return extract(epoch from paid - clock_timestamp() - interval '6 minutes');
     end if;
-    perform private.take_tokens(
-        number.organization_id, 'management', array[row(number.business_account_id, wanted)::private.taken], each_costs
-    );
+    insert into public.rate_limits as r (organization_id, kind, key, paid_at)
+    values (number.organization_id, 'management', account, paid)
+    on conflict (organization_id, kind, key) do update set paid_at = excluded.paid_at;
     return 0;
 end
 $$;

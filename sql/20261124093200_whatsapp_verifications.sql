@@ -20,6 +20,7 @@ create table public.whatsapp_verifications (
     -- How many guesses were made, and of the last one whose outcome at Meta is not known, its keyed hash.
     attempts integer not null default 0 check (attempts >= 0),
     open_guess_hash text,
+    open_guess_at timestamptz,
     requested_at timestamptz not null default now(),
     sent_at timestamptz,
     resend_at timestamptz not null,
@@ -35,6 +36,9 @@ create index whatsapp_verifications_organization_idx
     on public.whatsapp_verifications (organization_id, requested_at desc);
 create index whatsapp_verifications_phone_number_idx
     on public.whatsapp_verifications (phone_number, requested_at desc);
+create index whatsapp_verifications_requested_by_idx
+    on public.whatsapp_verifications (requested_by, requested_at desc);
+create index whatsapp_verifications_requested_at_idx on public.whatsapp_verifications (requested_at desc);
 create unique index whatsapp_verifications_one_open_each
     on public.whatsapp_verifications (organization_id) where state in ('requested', 'sending', 'sent');
 
@@ -85,8 +89,11 @@ $$;
 
 -- Counts a request for a code before anything is sent, or finds the one that was cut off and goes on with it.
 -- Raises number_taken, resend_too_early, too_many_requests (the last two with the seconds to wait).
+-- All organizations together may ask for `platform_per_hour` codes an hour: each puts a number into the platform's
+-- account, and is paid by the platform.
 create function public.begin_verification(
-    new_id uuid, organization uuid, by_user uuid, phone text, chosen_method public.verification_method
+    new_id uuid, organization uuid, by_user uuid, phone text, chosen_method public.verification_method,
+    platform_per_hour integer
 ) returns jsonb
 language plpgsql volatile
 set search_path = ''
@@ -98,8 +105,8 @@ declare
     recent integer;
 begin
     select * into limits from private.verification_limits();
-    -- One request at a time for an organization and for a number: parallel ones must see each other.
-    perform pg_advisory_xact_lock(hashtextextended('verification_of:' || organization, 0));
+    -- One request at a time, as all count for the platform; and no number is proven to another meanwhile.
+    perform pg_advisory_xact_lock(hashtextextended('verifications', 0));
     perform pg_advisory_xact_lock(hashtextextended('verification_number:' || phone, 0));
 
     if exists (
@@ -127,23 +134,30 @@ begin
             hint = jsonb_build_object('retry_after', ceil(extract(epoch from wait_until - now())))::text;
     end if;
 
-    -- When does the oldest request that fills a limit leave its window? By organization and by number.
+    -- When does the oldest request that fills a limit leave its window? A user counts in all their organizations.
     select max(w.free_at) into wait_until
     from (
-        select interval '1 hour' as span, limits.per_hour as most
+        select 'platform' as subject, interval '1 hour' as span, platform_per_hour as most
         union all
-        select interval '1 day', limits.per_day
-    ) as spans
+        select each.subject, spans.span, spans.most
+        from (values ('organization'), ('user'), ('number')) as each (subject)
+        cross join (
+            values (interval '1 hour', limits.per_hour), (interval '1 day', limits.per_day)
+        ) as spans (span, most)
+    ) as bounds
     cross join lateral (
-        select counted.requested_at + spans.span as free_at
-        from (
-            select v.requested_at, row_number() over (partition by s.subject order by v.requested_at desc) as nr
-            from (values ('organization'), ('number')) as s (subject)
-            join public.whatsapp_verifications as v
-                on v.requested_at > now() - spans.span
-                and case s.subject when 'organization' then v.organization_id = organization else v.phone_number = phone end
-        ) as counted
-        where counted.nr = spans.most
+        select v.requested_at + bounds.span as free_at
+        from public.whatsapp_verifications as v
+        where v.requested_at > now() - bounds.span
+            and case bounds.subject
+                when 'organization' then v.organization_id = organization
+                when 'user' then v.requested_by = by_user
+                when 'number' then v.phone_number = phone
+                else true
+            end
+        order by v.requested_at desc
+        offset bounds.most - 1
+        limit 1
     ) as w;
     if wait_until is not null then
         raise exception 'Too many codes were asked for.' using errcode = 'P0001', detail = 'too_many_requests',
@@ -208,10 +222,38 @@ begin
 end
 $$;
 
+-- Whether another organization proved or connected the number since: then Meta's "verified" says nothing about us.
+create function private.is_proven_elsewhere(row_ public.whatsapp_verifications) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.whatsapp_verifications as v
+        where v.phone_number = row_.phone_number and v.organization_id <> row_.organization_id
+            and v.verified_at >= row_.requested_at
+    ) or exists (
+        select from public.whatsapp_integrations as i
+        where i.phone_number = row_.phone_number and i.organization_id <> row_.organization_id
+            and (i.status in ('connected', 'error') or i.verified_at >= row_.requested_at)
+    )
+$$;
+
+-- Whether another organization asked for a code for the number since: Meta takes the newest code alone.
+create function private.is_asked_for_elsewhere(row_ public.whatsapp_verifications) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.whatsapp_verifications as v
+        where v.phone_number = row_.phone_number and v.organization_id <> row_.organization_id
+            and v.requested_at >= row_.requested_at and v.state <> 'failed'
+    )
+$$;
+
 -- Counts one guess, and says whether it may be tried: never more than three are. The count is not undone by
 -- what follows, so outcomes are answered, not raised.
--- {outcome: try | again | late | too_many | none | other | verified, …}; `again` is a guess that was made before
--- and whose outcome was lost, `other` says that the code which the caller means was replaced by a newer one.
+-- {outcome: try | again | late | too_many | none | other | verified, …}; `again` is a guess that was made in the
+-- last ten minutes and whose outcome was lost, `other` says that the code which the caller means was replaced by a newer one.
 create function public.take_guess(organization uuid, guess_hash text, wanted uuid default null) returns jsonb
 language plpgsql volatile
 set search_path = ''
@@ -220,6 +262,7 @@ declare
     limits record;
     row_ public.whatsapp_verifications;
     was_open boolean;
+    stays_open boolean;
     others boolean;
 begin
     select * into limits from private.verification_limits();
@@ -229,12 +272,7 @@ begin
     order by v.requested_at desc
     limit 1
     for update;
-    -- Whether another organization proved this number meanwhile: then Meta's "verified" says nothing about us.
-    others := exists (
-        select from public.whatsapp_verifications as v
-        where v.phone_number = row_.phone_number and v.organization_id <> organization
-            and v.verified_at >= row_.requested_at
-    );
+    others := private.is_proven_elsewhere(row_);
     -- A proof is good for the connection that it was given for, not for one of another day.
     if row_.id is null or (row_.state = 'verified' and (others or row_.verified_at < now() - interval '1 hour')) then
         return jsonb_build_object('outcome', 'none');
@@ -245,18 +283,18 @@ begin
     if row_.state = 'verified' then
         return private.describe_verification(row_) || jsonb_build_object('outcome', 'verified');
     end if;
-    was_open := row_.open_guess_hash = guess_hash;
+    was_open := row_.open_guess_hash = guess_hash and row_.open_guess_at > now() - limits.lifetime
+        and not others and not private.is_asked_for_elsewhere(row_);
+    stays_open := row_.sender = 'meta' and row_.attempts < limits.attempts and row_.expires_at > now();
     update public.whatsapp_verifications as v set
         attempts = v.attempts + 1,
-        open_guess_hash = case
-            when v.sender = 'meta' and v.attempts < limits.attempts and v.expires_at > now() then guess_hash
-            else v.open_guess_hash
-        end
+        open_guess_hash = case when stays_open then guess_hash else v.open_guess_hash end,
+        open_guess_at = case when stays_open then now() else v.open_guess_at end
     where v.id = row_.id
     returning * into row_;
     return private.describe_verification(row_) || jsonb_build_object(
         'outcome', case
-            when coalesce(was_open, false) and not others then 'again'
+            when coalesce(was_open, false) then 'again'
             when row_.expires_at <= now() then 'late'
             when row_.attempts > limits.attempts then 'too_many'
             else 'try'
@@ -267,14 +305,26 @@ begin
 end
 $$;
 
--- Stores what came of a guess. Never makes a verified one wrong again.
-create function public.settle_guess(verification uuid, is_right boolean) returns jsonb
+-- Stores what came of a guess. Never makes a verified one wrong again; nothing is proven that another organization
+-- proved or connected meanwhile. `was_read`: Meta did not take the code but shows the number as verified, which says
+-- nothing either where another organization has asked for a code of its own.
+create function public.settle_guess(
+    verification uuid, is_right boolean, was_read boolean default false
+) returns jsonb
 language plpgsql volatile
 set search_path = ''
 as $$
 declare
     row_ public.whatsapp_verifications;
 begin
+    select * into row_ from public.whatsapp_verifications as v where v.id = verification;
+    -- Two organizations with one number: one after the other, so that the second sees the first.
+    perform pg_advisory_xact_lock(hashtextextended('verification_number:' || row_.phone_number, 0));
+    if is_right and (
+        private.is_proven_elsewhere(row_) or (was_read and private.is_asked_for_elsewhere(row_))
+    ) then
+        return private.describe_verification(row_);
+    end if;
     update public.whatsapp_verifications as v set
         state = case when is_right then 'verified' else v.state end,
         verified_at = case when is_right then now() else v.verified_at end,
@@ -337,10 +387,12 @@ end
 $$;
 
 revoke execute on function
-    private.verification_limits, private.describe_verification, public.begin_verification,
+    private.verification_limits, private.describe_verification, private.is_proven_elsewhere,
+    private.is_asked_for_elsewhere, public.begin_verification,
     public.advance_verification, public.take_guess, public.settle_guess, public.is_number_still_proven
     from public, anon, authenticated;
 grant execute on function
-    private.verification_limits, private.describe_verification, public.begin_verification,
+    private.verification_limits, private.describe_verification, private.is_proven_elsewhere,
+    private.is_asked_for_elsewhere, public.begin_verification,
     public.advance_verification, public.take_guess, public.settle_guess, public.is_number_still_proven
     to service_role;

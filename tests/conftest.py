@@ -107,7 +107,7 @@ def simulator(world: World) -> Simulator:
 
 @pytest.fixture(scope="module", autouse=True)
 def no_jobs_of_others(request: pytest.FixtureRequest) -> None:
-    """Take away the jobs and sends that other modules left: a module's own workers do what is its own."""
+    """Take away what other modules left: their jobs and sends, and their calls about the platform's account."""
     mine = [item for item in request.session.items if item.path == request.path]
     if not any("stack" in getattr(item, "fixturenames", ()) for item in mine):
         return
@@ -116,6 +116,7 @@ def no_jobs_of_others(request: pytest.FixtureRequest) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("delete from jobs")
             connection.execute("delete from send_queue")
+            connection.execute("delete from rate_limits where kind = 'management'")
 
 
 @pytest.fixture(scope="session")

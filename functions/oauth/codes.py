@@ -10,6 +10,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from shared.access import take_calls
 from shared.attempts import Access, Attempt, begin_attempt
 from shared.code_senders import send_code
 from shared.connecting import NUMBER_FIELDS, NumberFacts, find_number_by_phone
@@ -39,6 +40,13 @@ NO_CODE_NOW = 136024
 NOT_THE_CODE = frozenset({136025, 2388093})
 META_LANGUAGES = {"es": "es_ES", "en": "en_US"}
 LONGEST_NAME, SHORTEST_NAME = 75, 2
+PLATFORM = (
+    "WHATSAPP_BUSINESS_ACCOUNT_ID", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET"
+)  # fmt: skip
+# Management calls about the platform's account that each takes at most: the numbers listed twice, one added, read
+# twice, a code asked for; the number read, a code tried; the number read twice, registered, given an address of
+# its own, our subscription looked up and made.
+CALLS_OF_A_REQUEST, CALLS_OF_A_GUESS, CALLS_OF_CONNECTING = 6, 2, 6
 
 
 async def request_code(
@@ -59,12 +67,16 @@ async def request_code(
             "by_user": caller.user_id,
             "phone": number.e164,
             "chosen_method": body.method,
+            "platform_per_hour": tools.settings.verifications_per_hour,
         }
         verification: dict[str, Any] = await attempt.service.rpc("begin_verification", wanted)
         if verification["is_under_way"]:
             return verification
         sending = _Sending(tools=tools, attempt=attempt, access=access, language=language)
         try:
+            await take_calls(
+                tools, attempt.integration_id, CALLS_OF_A_REQUEST, platform_account=_account(tools)
+            )
             name = _display_name(body.display_name or caller.organization_name)
             known = await find_or_add_number(tools, access, number, name)
             return await sending.send(verification, known, number, body.method)
@@ -77,7 +89,7 @@ async def request_code(
 
 async def verify_code(tools: Resources, caller: Caller, body: VerifyCodeBody) -> None:
     """Count the guess, try it, and connect the number when it is right."""
-    access = platform_access(tools)
+    access = platform_access(tools, has_override=body.override_callback)
     service = tools.database.as_service()
     guess = {
         "organization": caller.organization_id,
@@ -88,12 +100,22 @@ async def verify_code(tools: Resources, caller: Caller, body: VerifyCodeBody) ->
     if taken["outcome"] in REFUSALS:
         raise REFUSALS[taken["outcome"]]
     if taken["outcome"] != "verified":
-        is_right = await _is_right(tools, access, taken, body.code)
-        await service.rpc("settle_guess", {"verification": taken["id"], "is_right": is_right})
+        if taken["sender"] == "meta" and caller.integration is not None:
+            await take_calls(
+                tools, caller.integration["id"], CALLS_OF_A_GUESS, platform_account=_account(tools)
+            )
+        was_read = taken["outcome"] == "again" and await _is_verified(tools, access, taken)
+        is_right = was_read or await _is_right(tools, access, taken, body.code)
+        settled = await service.rpc(
+            "settle_guess", {"verification": taken["id"], "is_right": is_right, "was_read": was_read}
+        )
         if not is_right:
             raise WrongCode(
                 details=[{"field": "code", "rule": "wrong", "attempts_left": taken["attempts_left"]}]
             )
+        if settled["state"] != "verified":
+            # Replaced by a newer code meanwhile, or the number was proven by another organization.
+            raise CodeExpired
     async with _begin(tools, caller, taken["phone_number"], taken["phone_number_id"]) as attempt:
         # As it was typed: Meta may spell it in another way.
         attempt.row["typed_number"] = taken["phone_number"]
@@ -117,7 +139,8 @@ async def connect_platform_number(
     has_override: bool = False,
 ) -> None:
     """Go from a proven number in the platform's WABA to a connected one."""
-    waba_id = tools.settings.whatsapp_business_account_id
+    waba_id = _account(tools)
+    await take_calls(tools, attempt.integration_id, CALLS_OF_CONNECTING, platform_account=waba_id)
     number = await _read(tools, access, phone_number_id)
     await attempt.advance(
         "proven",
@@ -140,11 +163,9 @@ async def connect_platform_number(
     await attempt.finish()
 
 
-def platform_access(tools: Resources) -> Access:
+def platform_access(tools: Resources, *, has_override: bool = False) -> Access:
     """Return how to speak to Meta as the platform; names all settings that are missing for it at once."""
-    settings = tools.settings.demand(
-        "WHATSAPP_BUSINESS_ACCOUNT_ID", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET"
-    )
+    settings = tools.settings.demand(*PLATFORM, *(["WHATSAPP_WEBHOOK_URL"] * has_override))
     return Access(
         token=settings.whatsapp_access_token,
         app_id=settings.whatsapp_app_id,
@@ -159,7 +180,7 @@ async def find_or_add_number(tools: Resources, access: Access, number: TypedNumb
         return found
     try:
         added = await tools.graph.post(
-            f"{tools.settings.whatsapp_business_account_id}/phone_numbers",
+            f"{_account(tools)}/phone_numbers",
             token=access.token,
             app_secret=access.app_secret,
             json={"cc": number.country_code, "phone_number": number.national, "verified_name": name},
@@ -240,16 +261,17 @@ class _Sending:
         return await _advance(self.attempt, verification, "sent")
 
 
+async def _is_verified(tools: Resources, access: Access, taken: dict[str, Any]) -> bool:
+    """Ask Meta whether the same guess before, whose answer was lost, was right: again it would be refused."""
+    return (await _read(tools, access, taken["phone_number_id"])).is_verified
+
+
 async def _is_right(tools: Resources, access: Access, taken: dict[str, Any], code: str) -> bool:
     if taken["sender"] == "platform":
         purpose = f"verification:{taken['id']}"
         return tools.keys.is_keyed_hash(taken["code_hash"] or "", code, purpose=purpose)
-    if taken["outcome"] == "again":
-        # The same guess before, its answer lost: a second try of a right code would be refused.
-        if (await _read(tools, access, taken["phone_number_id"])).is_verified:
-            return True
-        if not taken["may_try"]:
-            raise TooManyAttempts
+    if not taken["may_try"]:
+        raise TooManyAttempts
     try:
         await tools.graph.post(
             f"{taken['phone_number_id']}/verify_code",
@@ -283,10 +305,13 @@ async def _advance(
     return answer
 
 
+def _account(tools: Resources) -> str:
+    return tools.settings.whatsapp_business_account_id
+
+
 async def _find(tools: Resources, access: Access, number: TypedNumber) -> NumberFacts | None:
-    waba_id = tools.settings.whatsapp_business_account_id
     nodes = await tools.graph.waba_phone_numbers(
-        waba_id, token=access.token, app_secret=access.app_secret, fields=NUMBER_FIELDS
+        _account(tools), token=access.token, app_secret=access.app_secret, fields=NUMBER_FIELDS
     )
     return find_number_by_phone(nodes, number.e164)
 

@@ -34,6 +34,7 @@ async def reconnect(tools: Resources, caller: Caller, *, pin: Pin | None) -> Non
 
 async def _reconnect_platform_number(tools: Resources, caller: Caller, *, pin: Pin | None) -> None:
     row = caller.integration or {}
+    access = platform_access(tools)
     question = {"organization": caller.organization_id, "number_id": row["phone_number_id"]}
     if not await tools.database.as_service().rpc("is_number_still_proven", question):
         # Somebody else has proven it since: the number may have changed hands.
@@ -46,7 +47,6 @@ async def _reconnect_platform_number(tools: Resources, caller: Caller, *, pin: P
         inputs={"phone_number": row["phone_number"]},
         phone_number_id=row["phone_number_id"],
     ) as attempt:
-        access = platform_access(tools)
         await connect_platform_number(tools, attempt, access, row["phone_number_id"], pin=pin)
 
 

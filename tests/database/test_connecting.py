@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 PHONE = "+15550107777"
+# What no test of another limit reaches.
+PLENTY = 1_000_000
 
 
 @pytest.fixture
@@ -107,9 +109,19 @@ def test_nothing_is_connected_without_a_number_and_a_token(service: Connection) 
         call(service, "advance_connection", mine.integration_id, attempt, "connected", Jsonb({}))
 
 
-def ask(connection: Connection, of: Tenant, phone: str = PHONE) -> Any:
-    new_id = uuid.uuid4()
-    asked = call(connection, "begin_verification", new_id, of.organization_id, of.owner_id, phone, "sms")
+def ask(
+    connection: Connection, of: Tenant, phone: str = PHONE, *, by: object = None, most: int = PLENTY
+) -> Any:
+    asked = call(
+        connection,
+        "begin_verification",
+        uuid.uuid4(),
+        of.organization_id,
+        by or of.owner_id,
+        phone,
+        "sms",
+        most,
+    )
     call(connection, "advance_verification", asked["id"], "sending", Jsonb({"sender": "meta"}))
     return call(connection, "advance_verification", asked["id"], "sent", Jsonb({}))
 
@@ -118,6 +130,7 @@ def age(connection: Connection, interval: str) -> None:
     connection.execute(
         "update whatsapp_verifications set requested_at = requested_at - %(age)s::interval,"
         " resend_at = resend_at - %(age)s::interval, expires_at = expires_at - %(age)s::interval,"
+        " open_guess_at = open_guess_at - %(age)s::interval,"
         " verified_at = verified_at - %(age)s::interval",
         {"age": interval},
     )
@@ -158,10 +171,39 @@ def test_a_number_has_room_for_five_codes_an_hour_of_all_organizations_together(
     assert refusal(refused.value) == "too_many_requests"
 
 
+def test_a_user_has_room_for_five_codes_an_hour_in_all_their_organizations_together(
+    service: Connection,
+) -> None:
+    user = tenant(service).owner_id
+    for nr in range(5):
+        ask(service, tenant(service), f"+1555010{6620 + nr}", by=user)
+
+    with pytest.raises(psycopg.Error) as refused, service.transaction():
+        ask(service, tenant(service), "+15550106625", by=user)
+
+    assert refusal(refused.value) == "too_many_requests"
+
+
+def test_the_platform_has_room_for_so_many_codes_an_hour_of_all_organizations_together(
+    service: Connection,
+) -> None:
+    # The stack's other tests have asked for codes too.
+    (asked,) = service.execute(
+        "select count(*) from whatsapp_verifications where requested_at > now() - interval '1 hour'"
+    ).fetchone() or (0,)
+    ask(service, tenant(service), "+15550106631", most=asked + 2)
+    ask(service, tenant(service), "+15550106632", most=asked + 2)
+
+    with pytest.raises(psycopg.Error) as refused, service.transaction():
+        ask(service, tenant(service), "+15550106633", most=asked + 2)
+
+    assert refusal(refused.value) == "too_many_requests"
+
+
 def test_what_was_refused_makes_nobody_wait(service: Connection) -> None:
     mine = tenant(service)
     new_id = uuid.uuid4()
-    call(service, "begin_verification", new_id, mine.organization_id, mine.owner_id, PHONE, "sms")
+    call(service, "begin_verification", new_id, mine.organization_id, mine.owner_id, PHONE, "sms", PLENTY)
     call(service, "advance_verification", new_id, "failed", Jsonb({}))
 
     assert ask(service, mine)["resend_in"] == 60
@@ -200,6 +242,50 @@ def test_what_another_organization_proved_proves_nothing_for_a_lost_guess(servic
     again = call(service, "take_guess", mine.organization_id, "made up")
 
     assert again["outcome"] == "try"
+
+
+def test_a_guess_is_asked_about_again_for_ten_minutes_only(service: Connection) -> None:
+    """Who proves the number to Meta later, by whatever way, proves it for themselves."""
+    mine = tenant(service)
+    ask(service, mine)
+    call(service, "take_guess", mine.organization_id, "made up")
+    age(service, "11 minutes")
+
+    assert call(service, "take_guess", mine.organization_id, "made up")["outcome"] == "late"
+
+
+def test_a_guess_is_not_asked_about_again_where_another_organization_asked_for_a_code(
+    service: Connection,
+) -> None:
+    """Their code is Meta's newest: that the number is verified may be their doing, not stored yet."""
+    mine, theirs = tenant(service), tenant(service)
+    ask(service, mine)
+    call(service, "take_guess", mine.organization_id, "made up")
+    service.execute("update whatsapp_verifications set resend_at = now()")
+    ask(service, theirs)
+
+    assert call(service, "take_guess", mine.organization_id, "made up")["outcome"] == "try"
+
+
+@pytest.mark.parametrize("theirs_is", ["asked for", "proven", "connected"])
+def test_nothing_is_proven_that_became_anothers_while_meta_was_asked(
+    service: Connection, theirs_is: str
+) -> None:
+    mine = tenant(service)
+    asked = ask(service, mine)
+    call(service, "take_guess", mine.organization_id, "made up")
+    assert call(service, "take_guess", mine.organization_id, "made up")["outcome"] == "again"
+    service.execute("update whatsapp_verifications set resend_at = now()")
+    if theirs_is == "connected":
+        tenant(service, status="connected", access_token="v1.k.AAAA", phone_number=PHONE)
+    else:
+        proof = ask(service, tenant(service))
+        if theirs_is == "proven":
+            call(service, "settle_guess", proof["id"], True)
+
+    settled = call(service, "settle_guess", asked["id"], True, True)
+
+    assert settled["state"] == "sent"
 
 
 def test_what_is_verified_is_not_made_wrong_by_a_late_answer(service: Connection) -> None:

@@ -331,6 +331,31 @@ def test_management_calls_of_an_account_have_their_own_measure(number: Number) -
     assert taken[5] > 0
 
 
+def test_all_organizations_of_an_account_share_its_management_calls(
+    number: Number, database: psycopg.Connection[Any]
+) -> None:
+    """As Meta counts them; a number that is yet to be part of the platform's account takes from it too."""
+    (account,) = database.execute(
+        "select business_account_id from whatsapp_integrations where id = %s",
+        (number.tenant.integration_id,),
+    ).fetchone() or (None,)
+    newcomer = Number(database, make_tenant(database, status="pending", access_token=None))
+
+    taken = [
+        newcomer.call(
+            "take_management_calls",
+            integration=newcomer.tenant.integration_id,
+            wanted=250,
+            platform_account=account,
+        )
+        for _ in range(2)
+    ]
+    left = number.call("take_management_calls", integration=number.tenant.integration_id, wanted=100)
+
+    assert taken == [0.0, 0.0]
+    assert left > 0
+
+
 def test_a_thousand_permits_a_second_are_taken_in_far_less_than_one(number: Number) -> None:
     number.database.execute(
         "update whatsapp_integrations set throughput = 1000 where id = %s", (number.tenant.integration_id,)

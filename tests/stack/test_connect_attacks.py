@@ -47,6 +47,7 @@ SERVICE_ONLY: dict[str, dict[str, Any]] = {
     "count_others_on_waba": {"integration": ID},
     "begin_verification": {
         "new_id": ID, "organization": ID, "by_user": ID, "phone": "+15550100001", "chosen_method": "sms",
+        "platform_per_hour": 1,
     },
     "advance_verification": {"verification": ID, "reached": "verified", "facts": {}},
     "take_guess": {"organization": ID, "guess_hash": "x"},

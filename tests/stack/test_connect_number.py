@@ -222,6 +222,47 @@ def test_an_hour_has_room_for_five_codes(
     assert 3500 < answer.json()["error"]["retry_after"] <= 3600
 
 
+def test_more_organizations_give_their_owner_no_more_codes(
+    new_organization: Callable[..., Organization], simulator: Simulator
+) -> None:
+    owner = new_organization().owner
+    ours = [new_organization(owner).id for _ in range(6)]
+
+    answers = [request_code(owner, new_number(), organization_id=each) for each in ours]
+    refused = answers[-1].json()["error"]
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert refused["code"] == "too_many_requests"
+    assert 3000 < refused["retry_after"] <= 3600
+
+
+def test_nothing_is_asked_of_meta_when_the_platforms_account_has_no_calls_left(
+    world: World,
+    new_organization: Callable[..., Organization],
+    number: Typed,
+    simulator: Simulator,
+    database: Connection,
+) -> None:
+    other = new_organization()
+    waba_id = world.variables["WHATSAPP_BUSINESS_ACCOUNT_ID"]
+    database.execute(
+        "insert into rate_limits (organization_id, kind, key, paid_at)"
+        " values (%s, 'management', %s, now() + interval '1 hour')",
+        (other.id, waba_id),
+    )
+    owner = new_organization().owner
+    try:
+        answer = request_code(owner, number)
+    finally:
+        database.execute("delete from rate_limits where organization_id = %s", (other.id,))
+    again = request_code(owner, number)
+
+    assert (answer.status_code, code_of(answer)) == (429, "too_many_requests")
+    # Nothing was sent, so nobody need wait for it.
+    assert again.status_code == 200, again.text
+    assert len(at_meta(simulator, number)) == 1
+
+
 def test_a_number_of_another_organization_is_refused_before_anything_is_sent(
     new_organization: Callable[..., Organization], number: Typed, simulator: Simulator
 ) -> None:

@@ -12,7 +12,18 @@ from functions.oauth import handler as oauth
 from functions.oauth.codes import make_code
 from shared import code_senders
 from shared.attempts import make_pin
-from tests.connecting import OAUTH, Typed, at_meta, code_of, connect_number, run, status
+from tests.connecting import (
+    OAUTH,
+    Typed,
+    at_meta,
+    code_of,
+    connect_number,
+    new_number,
+    request_code,
+    run,
+    sent_code,
+    status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,6 +163,43 @@ def test_without_a_way_to_send_a_code_the_deployer_is_named_the_setting(
 
     assert (answer.status_code, code_of(answer)) == (500, "misconfigured")
     assert answer.json()["error"]["details"][0]["field"] == "VERIFICATION_SMS"
+
+
+def test_the_platform_bounds_the_codes_of_all_organizations_together(
+    owner: User, number: Typed, world: World
+) -> None:
+    # The number's former owner has asked for one in this hour.
+    answer = call(world, owner, "/request-code", {"phone_number": number.e164}, VERIFICATIONS_PER_HOUR="1")
+
+    assert (answer.status_code, code_of(answer)) == (429, "too_many_requests")
+
+
+@pytest.mark.parametrize("path", ["/verify-code", "/credentials", "/exchange", "/start"])
+def test_the_deployer_is_named_all_settings_at_once_before_anything_is_done(
+    new_organization: Callable[..., Organization], world: World, simulator: Simulator, path: str
+) -> None:
+    owner, number = new_organization().owner, new_number()
+    request_code(owner, number).raise_for_status()
+    done = simulator.post("/signups", phone_number=new_number().digits)
+    state = owner.functions.post(f"{OAUTH}/start", json={}).json()["state"]
+    ids = {"phone_number_id": "12345678", "business_account_id": "12345678", "access_token": "EAAtoken"}
+    body, needed = {
+        "/verify-code": ({"code": sent_code(simulator, number)}, "WHATSAPP_APP_ID"),
+        "/credentials": (ids, "WHATSAPP_APP_ID"),
+        "/exchange": ({"state": state, "code": done["code"]}, "WHATSAPP_APP_ID"),
+        "/start": ({"flow": "redirect"}, "WHATSAPP_CONFIG_ID"),
+    }[path]
+    last = "DASHBOARD_URL" if path == "/start" else "WHATSAPP_WEBHOOK_URL"
+    override = {} if path == "/start" else {"override_callback": True}
+
+    answer = call(world, owner, path, {**body, **override}, **{needed: "", last: ""})
+    again = call(world, owner, path, body)
+
+    assert (answer.status_code, code_of(answer)) == (500, "misconfigured")
+    assert [each["field"] for each in answer.json()["error"]["details"]] == [needed, last]
+    # No guess and no code of Meta's was used up.
+    if path != "/credentials":
+        assert again.status_code == 200, again.text
 
 
 def test_an_sms_that_fails_can_be_asked_for_again_at_once(

@@ -103,6 +103,8 @@ def test_an_empty_variable_is_a_missing_one(name: str, text: str | None) -> None
         ("CRON_SECRET", "short", "at least 16"),
         ("VERIFICATION_TEMPLATE", "My Template", "small letters"),
         ("VERIFICATION_SMS", "twilio", "must be sns"),
+        ("VERIFICATIONS_PER_HOUR", "0", "whole number"),
+        ("VERIFICATIONS_PER_HOUR", "many", "whole number"),
         ("ALLOW_LOOPBACK_ENDPOINTS", "perhaps", "true or false"),
         ("LOG_LEVEL", "loud", "debug, info, warning, error"),
     ],

@@ -21,7 +21,7 @@ from shared.web import Resources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
+NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
 
 
 async def rotate(environ: Mapping[str, str], *, is_dry_run: bool) -> Rotation:

@@ -71,6 +71,11 @@ def _find_access(tools: Resources, body: CredentialsBody, language: Language) ->
     has_own_app = body.app_id is not None and body.app_id != platform_app
     if body.app_secret is None and has_own_app:
         raise _refuse(_missing("app_secret"), language)
+    settings.demand(
+        *([] if has_own_app else ["WHATSAPP_APP_ID"]),
+        *([] if has_own_app or body.app_secret else ["WHATSAPP_APP_SECRET"]),
+        *(["WHATSAPP_WEBHOOK_URL"] * body.override_callback),
+    )
     if not has_own_app:
         # Whoever names the platform's own app need not know its secret; if they paste one, it is checked.
         secret = body.app_secret or settings.whatsapp_app_secret

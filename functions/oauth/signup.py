@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from shared.errors import Language
     from shared.web import Resources
 
+PLATFORM_APP = ("WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET")
 DIALOG_HOST = "https://www.facebook.com"
 # Used already; or not a code of ours, or older than 30 seconds: Meta tells none of these apart reliably.
 CODE_REFUSED, CODE_SPENT_SUBCODE = frozenset({100}), 36009
@@ -52,11 +53,9 @@ CODE_REFUSED, CODE_SPENT_SUBCODE = frozenset({100}), 36009
 
 async def start(tools: Resources, caller: Caller, body: StartBody, callback_url: str) -> StartAnswer:
     """Begin a dialog."""
-    settings = tools.settings.demand("WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET", "WHATSAPP_CONFIG_ID")
-    state = secrets.token_urlsafe(32)
     is_redirect = body.flow == "redirect"
-    if is_redirect:
-        settings.demand("DASHBOARD_URL")
+    settings = tools.settings.demand(*PLATFORM_APP, "WHATSAPP_CONFIG_ID", *(["DASHBOARD_URL"] * is_redirect))
+    state = secrets.token_urlsafe(32)
     begun = await tools.database.as_service().rpc(
         "begin_signup",
         {
@@ -168,7 +167,7 @@ async def _find_token(
     tools: Resources, signup: dict[str, Any], body: ExchangeBody
 ) -> tuple[Access, TokenFacts]:
     """Return the token of this dialog: the one that is kept, or the code's, kept before anything else."""
-    settings = tools.settings.demand("WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET")
+    settings = tools.settings.demand(*PLATFORM_APP, *(["WHATSAPP_WEBHOOK_URL"] * body.override_callback))
     service = tools.database.as_service()
     kept = await service.rpc("find_signup_token", {"signup": signup["id"]})
     if kept["access_token"] is not None:

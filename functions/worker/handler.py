@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from shared.web import App
 
-NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_PUBLISHABLE_KEY", "ENCRYPTION_KEYS")
+NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "ENCRYPTION_KEYS")
 # Shorter than the least that a platform allows; the next run takes over.
 RUN_SECONDS = 45.0
 # SQS holds the batch until the invocation ends: what it woke us for is done soon, or by the schedule.

@@ -24,7 +24,7 @@ from shared.web import Resources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY", "SUPABASE_PUBLISHABLE_KEY")
+NEED = ("SUPABASE_URL", "SUPABASE_SECRET_KEY")
 STATES = ("ready", "running", "done", "dead")
 
 

@@ -27,7 +27,9 @@ BY_EVERY_ENTRY = True
 
 
 def environ_of(stack: Stack) -> dict[str, str]:
-    return {name: text for name, text in stack.variables.items() if name != "DATABASE_URL"}
+    """What a worker is given: no key of users', whom it does nothing for."""
+    unasked = {"DATABASE_URL", "SUPABASE_PUBLISHABLE_KEY"}
+    return {name: text for name, text in stack.variables.items() if name not in unasked}
 
 
 def packed(office: Office, text: str, number: int) -> str:

@@ -107,7 +107,7 @@ def simulator(world: World) -> Simulator:
 
 @pytest.fixture(scope="module", autouse=True)
 def no_jobs_of_others(request: pytest.FixtureRequest) -> None:
-    """Take away what other modules left: their jobs and sends, and their calls about the platform's account."""
+    """Take away what other modules left: jobs, sends, and what they took from the platform's account."""
     mine = [item for item in request.session.items if item.path == request.path]
     if not any("stack" in getattr(item, "fixturenames", ()) for item in mine):
         return

@@ -43,9 +43,9 @@ LONGEST_NAME, SHORTEST_NAME = 75, 2
 PLATFORM = (
     "WHATSAPP_BUSINESS_ACCOUNT_ID", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_ID", "WHATSAPP_APP_SECRET"
 )  # fmt: skip
-# Management calls about the platform's account that each takes at most: the numbers listed twice, one added, read
-# twice, a code asked for; the number read, a code tried; the number read twice, registered, given an address of
-# its own, our subscription looked up and made.
+# Management calls about the platform's account that each takes at most: the numbers listed twice, one added,
+# read twice, a code asked for; the number read, a code tried; the number read twice, registered, given an
+# address of its own, our subscription looked up and made.
 CALLS_OF_A_REQUEST, CALLS_OF_A_GUESS, CALLS_OF_CONNECTING = 6, 2, 6
 
 

@@ -228,7 +228,7 @@ def test_metas_dialog_survives_a_crash_at_every_step(
 
 
 def let_an_hour_of_calls_pass(database: Connection) -> None:
-    """Every step takes from the measure of the platform's account: all of them are more than it gives at once."""
+    """Each step takes from the platform's account; all of them together more than it gives at once."""
     database.execute("delete from rate_limits where kind = 'management'")
 
 

@@ -32,12 +32,28 @@ create table public.contact_aliases (
     -- `phone:<canonical digits>` or `bsuid:<id>`; canonical as told in shared/contacts.py.
     alias text not null check (length(alias) <= 300 and alias ~ '^(phone:[0-9]{1,20}|bsuid:.+)$'),
     contact_id uuid not null,
+    -- A BSUID that Meta has replaced by another: what names it speaks of the number that went with it.
+    is_former boolean not null default false,
     created_at timestamptz not null default now(),
     primary key (alias, organization_id),
     foreign key (contact_id, organization_id)
         references public.contacts (id, organization_id) on delete cascade
 );
 comment on table public.contact_aliases is 'Every identifier by which a contact is known; each belongs to one person.';
+
+-- Numbers pass to strangers: what was said under one while it was theirs still finds the person who had it.
+create table public.former_phones (
+    organization_id uuid not null,
+    alias text not null check (alias ~ '^phone:[0-9]{1,20}$'),
+    contact_id uuid not null,
+    -- The last time at which Meta spoke of it as theirs.
+    held_until timestamptz not null,
+    primary key (alias, organization_id, contact_id),
+    foreign key (contact_id, organization_id)
+        references public.contacts (id, organization_id) on delete cascade
+);
+comment on table public.former_phones is 'Phone numbers that a contact has left, and until when each was theirs.';
+create index former_phones_contact_idx on public.former_phones (contact_id, organization_id);
 create index contacts_organization_id_idx on public.contacts (organization_id);
 -- A plan for any tenant must be good for the largest: were it made for tenants of one contact each, a list of chats
 -- would read all contacts of a large one for each of its rows.
@@ -46,9 +62,10 @@ create index contact_aliases_contact_idx on public.contact_aliases (contact_id, 
 
 alter table public.contacts enable row level security;
 alter table public.contact_aliases enable row level security;
-revoke all on public.contacts, public.contact_aliases from public, anon, authenticated;
+alter table public.former_phones enable row level security;
+revoke all on public.contacts, public.contact_aliases, public.former_phones from public, anon, authenticated;
 grant select on public.contacts, public.contact_aliases to authenticated;
-grant select, insert, update, delete on public.contacts, public.contact_aliases to service_role;
+grant select, insert, update, delete on public.contacts, public.contact_aliases, public.former_phones to service_role;
 
 create policy "Members can read their contacts" on public.contacts
     for select to authenticated
@@ -56,6 +73,9 @@ create policy "Members can read their contacts" on public.contacts
 create policy "Members can read their contacts' aliases" on public.contact_aliases
     for select to authenticated
     using (organization_id in (select private.my_organization_ids()));
+create policy "Only the service handles former numbers" on public.former_phones
+    for all to service_role
+    using (true) with check (true);
 
 create trigger contacts_touch_updated_at
     before update on public.contacts

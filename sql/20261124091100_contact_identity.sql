@@ -134,6 +134,11 @@ begin
     where m.organization_id = organization and m.contact_id = duplicate;
     update public.contact_aliases as a set contact_id = survivor
     where a.organization_id = organization and a.contact_id = duplicate;
+    insert into public.former_phones as f (organization_id, alias, contact_id, held_until)
+    select d.organization_id, d.alias, survivor, d.held_until from public.former_phones as d
+    where d.organization_id = organization and d.contact_id = duplicate
+    on conflict (alias, organization_id, contact_id) do update set
+        held_until = greatest(f.held_until, excluded.held_until);
     delete from public.contacts as c where c.organization_id = organization and c.id = duplicate;
 
     perform private.learn_contacts(array(
@@ -245,6 +250,230 @@ as $$
         group by u.nr
         having count(a.contact_id) < count(*) or count(distinct a.contact_id) > 1
     ) as unsettled on unsettled.nr = p.nr
+$$;
+
+-- Whose a number is. Meta gives a person another BSUID with another number: two BSUIDs under one number, which no
+-- change of identity links, are two people, and the number is the one's of whom it was told last.
+-- The callers of these functions hold private.lock_contacts.
+
+-- Whether this contact goes by another BSUID than these. A parent id is no name of its own, and only ids that look
+-- as Meta documents them tell people apart (shared/contacts.py).
+create function private.is_another(contact uuid, bsuids text[]) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(bool_and(not a.alias = any (bsuids)) and bool_or(not a.is_former), false)
+        and exists (select from unnest(bsuids) as b where b ~ '^bsuid:[A-Z]{2}[.][A-Za-z0-9.]{1,140}$')
+    from public.contacts as c
+    join public.contact_aliases as a on a.contact_id = c.id and a.organization_id = c.organization_id
+    where c.id = contact and a.alias ~ '^bsuid:[A-Z]{2}[.][A-Za-z0-9.]{1,140}$'
+        and a.alias is distinct from 'bsuid:' || c.parent_bsuid
+$$;
+
+-- An identifier that stays theirs: rather a BSUID than a number.
+create function private.alias_of(contact uuid) returns text
+language sql stable
+set search_path = ''
+as $$
+    select min(a.alias collate "C") from public.contact_aliases as a where a.contact_id = contact
+$$;
+
+create function private.leave_phone(organization uuid, contact uuid, phone text, as_of timestamptz) returns void
+language sql volatile
+set search_path = ''
+as $$
+    delete from public.contact_aliases as a
+    where a.organization_id = organization and a.alias = phone and a.contact_id = contact;
+    insert into public.former_phones as f (organization_id, alias, contact_id, held_until)
+    values (organization, phone, contact, as_of)
+    on conflict (alias, organization_id, contact_id) do update set
+        held_until = greatest(f.held_until, excluded.held_until);
+$$;
+
+create function private.holds(organization uuid, contact uuid, known_alias text) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.contact_aliases as a
+        where a.organization_id = organization and a.alias = known_alias and a.contact_id = contact
+    )
+$$;
+
+-- When a contact's number was last told.
+create function private.phone_told_at(contact uuid) returns timestamptz
+language sql stable
+set search_path = ''
+as $$
+    select to_timestamp(coalesce((c.facts_at ->> 'wa_id')::numeric, 0)) from public.contacts as c where c.id = contact
+$$;
+
+-- By which alias the person with these BSUIDs is found who is said to have this number as of then: the number
+-- itself, another alias where they have left it since, null where it is somebody else's. Takes the number from a
+-- person of whom it was told before.
+create function private.find_by_phone(organization uuid, phone text, bsuids text[], as_of timestamptz) returns text
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    holder uuid;
+    told_at timestamptz;
+begin
+    select f.contact_id into holder from public.former_phones as f
+    where f.organization_id = organization and f.alias = phone and f.held_until >= as_of
+    order by f.held_until, f.contact_id
+    limit 1;
+    if found then
+        return case when not private.is_another(holder, bsuids) then private.alias_of(holder) end;
+    end if;
+
+    select a.contact_id into holder from public.contact_aliases as a
+    where a.organization_id = organization and a.alias = phone;
+    if holder is null and cardinality(bsuids) = 0 then
+        -- Nobody else has been seen with it yet.
+        select f.contact_id into holder from public.former_phones as f
+        where f.organization_id = organization and f.alias = phone
+        order by f.held_until desc, f.contact_id
+        limit 1;
+        return coalesce(private.alias_of(holder), phone);
+    elsif holder is null or not private.is_another(holder, bsuids) then
+        return phone;
+    end if;
+    told_at := private.phone_told_at(holder);
+    if told_at > as_of or (told_at = as_of and private.alias_of(holder) > any (bsuids)) then
+        return null;
+    end if;
+    perform private.leave_phone(organization, holder, phone, told_at);
+    -- What is sent to it would reach its new owner. Another number that they have stays.
+    update public.contacts as c set
+        wa_id = null, phone_number = null, facts_at = c.facts_at - array['wa_id', 'phone_number']
+    where c.id = holder
+        and not exists (
+            select from public.contact_aliases as a
+            where a.organization_id = organization and a.contact_id = holder and a.alias = 'phone:' || c.wa_id
+        );
+    return phone;
+end
+$$;
+
+-- Finds, makes or joins the person whom a message, a status or an address book names as of then: one alias of
+-- theirs, and which facts of how to reach them still hold. `parent` is the alias of their parent id.
+create function private.place_person(
+    organization uuid, named text[], parent text, as_of timestamptz, out alias text, out tells text[]
+)
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    keep text[] := array(select n from unnest(named) as n where n like 'bsuid:%');
+    bsuids text[] := array_remove(keep, parent);
+    replaced uuid;
+    phone text;
+    known_as text;
+    not_theirs text[] := '{}';
+    person uuid;
+begin
+    tells := '{wa_id,phone_number,bsuid}';
+    select a.contact_id into replaced from public.contact_aliases as a
+    where a.organization_id = organization and a.alias = any (bsuids) and a.is_former
+    limit 1;
+    if found then
+        tells := '{}';
+    end if;
+    foreach phone in array array(select n from unnest(named) as n where n like 'phone:%') loop
+        if replaced is null then
+            known_as := private.find_by_phone(organization, phone, bsuids, as_of);
+        else
+            -- It went with the old BSUID, and so did who was known by it alone. They may have it again under another.
+            select a.alias into known_as from public.contact_aliases as a
+            where a.organization_id = organization and a.alias = phone and not private.is_another(a.contact_id, bsuids);
+            continue when private.holds(organization, replaced, phone);
+        end if;
+        keep := array_append(keep, known_as);
+        if known_as is distinct from phone then
+            tells := array_remove(array_remove(tells, 'wa_id'), 'phone_number');
+        end if;
+        if known_as is null or replaced is not null then
+            not_theirs := array_append(not_theirs, phone);
+        end if;
+    end loop;
+    person := private.join_contact(organization, array_remove(keep, null));
+    perform private.leave_phone(organization, person, p, as_of) from unnest(not_theirs) as p;
+    alias := private.alias_of(person);
+end
+$$;
+
+-- Meta says that one person went from some of these aliases to those that arrived. Answers an alias of theirs.
+create function private.change_identity(organization uuid, named text[], arrived text[], as_of timestamptz) returns text
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    bsuids text[] := array(select n from unnest(named) as n where n like 'bsuid:%');
+    new_bsuids text[] := array(select n from unnest(arrived) as n where n like 'bsuid:%');
+    gone text[] := array(select n from unnest(named) as n where not n = any (arrived));
+    old_bsuids text[] := array(select n from unnest(gone) as n where n like 'bsuid:%');
+    keep text[] := bsuids;
+    is_replaced boolean;
+    phone text;
+    known_as text;
+    not_theirs text[] := '{}';
+    movers uuid[];
+    person uuid;
+begin
+    is_replaced := exists (
+        select from public.contact_aliases as a
+        where a.organization_id = organization and a.alias = any (new_bsuids) and a.is_former
+    );
+    foreach phone in array array(select n from unnest(named) as n where n like 'phone:%') loop
+        known_as := case
+            when not phone = any (gone) then case
+                when not is_replaced then private.find_by_phone(
+                    organization, phone, case when cardinality(new_bsuids) > 0 then bsuids else '{}' end, as_of
+                )
+            end
+            -- Without the old BSUID only the time tells the person who left the number from the one who has it.
+            when cardinality(old_bsuids) = 0 and exists (
+                select from public.contact_aliases as a
+                where a.organization_id = organization and a.alias = phone
+                    and private.is_another(a.contact_id, bsuids) and private.phone_told_at(a.contact_id) > as_of
+            ) then null
+            else private.find_by_phone(organization, phone, old_bsuids, as_of)
+        end;
+        keep := array_append(keep, known_as);
+        if phone = any (gone) or known_as is null then
+            not_theirs := array_append(not_theirs, phone);
+        end if;
+    end loop;
+    keep := array_remove(keep, null);
+
+    -- Who is known by what is gone and not yet by what came: all that is known of how to reach them is gone too.
+    movers := array(
+        select a.contact_id from public.contact_aliases as a
+        where a.organization_id = organization and a.alias = any (keep) and a.alias = any (gone) and not a.is_former
+            and not exists (
+                select from public.contact_aliases as b
+                where b.organization_id = organization and b.contact_id = a.contact_id and b.alias = any (arrived)
+            )
+    );
+    perform private.leave_phone(organization, a.contact_id, a.alias, private.phone_told_at(a.contact_id))
+    from public.contact_aliases as a
+    where a.organization_id = organization and a.contact_id = any (movers)
+        and a.alias like 'phone:%' and not a.alias = any (named);
+    update public.contact_aliases as a set is_former = true
+    where a.organization_id = organization and a.contact_id = any (movers) and a.alias like 'bsuid:%';
+    update public.contacts as c set
+        wa_id = null, phone_number = null, bsuid = null,
+        facts_at = c.facts_at - array['wa_id', 'phone_number', 'bsuid']
+    where c.id = any (movers);
+
+    person := private.join_contact(organization, keep);
+    perform private.leave_phone(organization, person, p, as_of) from unnest(not_theirs) as p;
+    update public.contact_aliases as a set is_former = true
+    where a.organization_id = organization and a.alias = any (old_bsuids) and cardinality(new_bsuids) > 0
+        and not a.is_former;
+    return private.alias_of(person);
+end
 $$;
 
 revoke execute on all functions in schema private from public;

@@ -59,6 +59,116 @@ as $$
         )
 $$;
 
+-- The same items, told apart where several people may be meant by one number. Whom such an item means, and how to
+-- reach them, is settled here, one by one: each says something of the next. It then names them by one alias.
+create function private.tell_apart(items private.delivery_item[], received_at timestamptz)
+returns private.delivery_item[]
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    doubtful integer[];
+    place integer;
+    one private.delivery_item;
+    contact jsonb;
+    tells text[];
+    as_of timestamptz;
+begin
+    with named as (
+        select i.organization_id, i.aliases, bool_or(i.kind = 'identity') as is_change,
+            (select min(n) from unnest(i.aliases) as n where n like 'phone:%') as phone,
+            (select min(n) from unnest(i.aliases) as n where n like 'bsuid:%') as bsuid
+        from unnest(items) as i
+        where i.aliases is not null
+        group by i.organization_id, i.aliases
+    ),
+    compared as (
+        select n.organization_id, n.aliases, n.phone,
+            bool_or(n.is_change) over (partition by n.organization_id)
+            or coalesce(known.is_former, false)
+            or exists (
+                select from public.former_phones as f
+                where f.organization_id = n.organization_id and f.alias = n.phone
+            )
+            or (n.phone is not null and n.bsuid is not null and holder.contact_id is distinct from known.contact_id)
+            or coalesce(
+                min(n.bsuid) over (partition by n.organization_id, n.phone)
+                <> max(n.bsuid) over (partition by n.organization_id, n.phone)
+                and n.phone is not null,
+                false
+            ) as is_doubtful
+        from named as n
+        -- One by one through the key: a join might read every alias of everybody.
+        left join lateral (
+            select a.contact_id from public.contact_aliases as a
+            where a.organization_id = n.organization_id and a.alias = n.phone
+            limit 1
+        ) as holder on true
+        left join lateral (
+            select a.contact_id, a.is_former from public.contact_aliases as a
+            where a.organization_id = n.organization_id and a.alias = n.bsuid
+            limit 1
+        ) as known on true
+    ),
+    judged as (
+        select c.organization_id, c.aliases,
+            c.is_doubtful or (
+                c.phone is not null and bool_or(c.is_doubtful) over (partition by c.organization_id, c.phone)
+            ) as is_doubtful
+        from compared as c
+    )
+    -- Changes first: they say what the rest means. What names no BSUID last: it follows the others.
+    select array_agg(i.place order by
+        i.kind <> 'identity', not i.aliases::text like '%bsuid:%', coalesce(i.occurred_at, tell_apart.received_at), i.place
+    )
+    into doubtful
+    from unnest(items) with ordinality as i (
+        nr, kind, path, organization_id, integration_id, occurred_at, aliases, contact_id, chat_id, wamid, item, place
+    )
+    join judged as j on j.organization_id = i.organization_id and j.aliases = i.aliases
+    where j.is_doubtful;
+    if doubtful is null then
+        return items;
+    end if;
+
+    perform private.lock_contacts(array(select items[d].organization_id from unnest(doubtful) as d));
+    foreach place in array doubtful loop
+        one := items[place];
+        contact := coalesce(nullif(one.item -> 'contact', 'null'), one.item -> 'recipient');
+        as_of := coalesce(one.occurred_at, tell_apart.received_at);
+        if one.kind = 'identity' then
+            one.aliases := array[private.change_identity(
+                one.organization_id, one.aliases, array(select jsonb_array_elements_text(contact -> 'aliases')), as_of
+            )];
+            tells := '{wa_id,phone_number,bsuid}';
+            as_of := as_of + interval '1 millisecond';
+        else
+            select array[p.alias], p.tells into one.aliases, tells
+            from private.place_person(
+                one.organization_id, one.aliases, 'bsuid:' || (contact ->> 'parent_bsuid'), as_of
+            ) as p;
+        end if;
+        perform private.learn_contacts(array(
+            -- A change tells all of how to reach them: what it leaves out is no longer so.
+            select row(
+                a.contact_id, told.field, case when one.kind = 'identity' then coalesce(told.value, '') else told.value end,
+                as_of
+            )::private.contact_fact
+            from public.contact_aliases as a
+            cross join lateral jsonb_each_text(contact) as told (field, value)
+            where a.organization_id = one.organization_id and a.alias = one.aliases[1] and told.field = any (tells)
+        ));
+        contact := contact - array['wa_id', 'phone_number', 'bsuid'];
+        one.item := one.item || case
+            when jsonb_typeof(one.item -> 'contact') = 'object' then jsonb_build_object('contact', contact)
+            else jsonb_build_object('recipient', contact)
+        end;
+        items[place] := one;
+    end loop;
+    return items;
+end
+$$;
+
 -- The rows that a list of items of known tenants means. Called with all items at once; where one of them breaks
 -- a rule of the database, called again with each on its own.
 create function private.store_items(items private.delivery_item[], received_at timestamptz) returns void
@@ -70,6 +180,7 @@ declare
     contact_ids uuid[];
     organization uuid;
 begin
+    items := private.tell_apart(items, store_items.received_at);
     -- People first: every later row points at them.
     people := array(
         select distinct row(i.organization_id, i.aliases)::private.person

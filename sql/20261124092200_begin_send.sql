@@ -89,7 +89,7 @@ as $$
             end
             from public.contact_aliases as a
             where a.organization_id = contact.organization_id and a.contact_id = contact.id
-            order by a.alias desc
+            order by a.is_former, a.alias desc
             limit 1
         )
     end

@@ -78,6 +78,7 @@ begin
                     where a.organization_id = m.organization_id and a.alias = named.alias and a.contact_id = m.contact_id
                 )
             )
+            and not private.is_answer_of_another(r, m.contact_id)
     );
     if cardinality(strangers) > 0 then
         perform private.settle_people(strangers);
@@ -225,6 +226,26 @@ begin
 end
 $$;
 
+-- Whether the number that was written to is not the contact's any more, as the answer or a change since says.
+create function private.is_answer_of_another(result jsonb, contact uuid) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    with named as (
+        select a.alias
+        from jsonb_array_elements_text(coalesce(nullif(result -> 'contact', 'null') -> 'aliases', '[]')) as a (alias)
+    )
+    select private.is_another(contact, array(select n.alias from named as n where n.alias like 'bsuid:%'))
+        or exists (
+            select from public.former_phones as f join named as n on n.alias = f.alias
+            where f.contact_id = contact
+                and not exists (
+                    select from public.contact_aliases as a
+                    where a.alias = f.alias and a.organization_id = f.organization_id and a.contact_id = contact
+                )
+        )
+$$;
+
 -- Whether an accepted send's answer names the contact otherwise than we do.
 create function private.names_anew(result jsonb, contact uuid) returns boolean
 language sql stable
@@ -237,7 +258,7 @@ as $$
                 c.wa_id is distinct from coalesce(result -> 'contact' ->> 'wa_id', c.wa_id)
                 or c.bsuid is distinct from coalesce(result -> 'contact' ->> 'bsuid', c.bsuid)
             )
-    )
+    ) and not private.is_answer_of_another(result, contact)
 $$;
 
 -- What a refusal means for the whole number: a pause, or a connection that cannot send any more. An error of

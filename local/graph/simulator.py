@@ -527,20 +527,26 @@ class Simulator:
     def change_phone(self, customer: Customer, phone_number: str) -> list[Message]:
         """Let a person move to another phone number: every business that knows them hears of it.
 
-        The business-scoped ids change with the number; a system message tells both.
+        The business-scoped ids change with the number. A system message tells both; of a person whose number
+        the business does not see, it tells the ids alone.
         """
         old, new = customer.phone_number or customer.key, phones.digits_of(phone_number)
         written = [number for number in self.state.numbers.values() if number.id in customer.last_wrote_at]
-        told = []
+        told, bsuids = [], dict[str, str]()
         for number in written:
-            text = f"User {customer.name or ''} changed from {old} to {new}".replace("  ", " ")
-            system = {"body": text, "wa_id": new, "type": "user_changed_number"}
+            business_id = self.state.wabas[number.waba_id].business_id
+            previous = customer.bsuids[business_id]
+            bsuid = identifiers.bsuid(customer.country, business_id, new)
+            system = {"type": "user_changed_user_id", "previous_user_id": previous, "user_id": bsuid}
+            before, after = previous, bsuid
+            if self.shows_phone(number, customer):
+                system |= {"type": "user_changed_number", "wa_id": new}
+                before, after = old, new
+            system["body"] = f"User {customer.name or ''} changed from {before} to {after}".replace("  ", " ")
             told.append(self.write_as_customer(number, customer, {"type": "system", "system": system}))
-        customer.phone_number, customer.wa_id, customer.bsuids = new, None, {}
+            bsuids[business_id] = bsuid
+        customer.phone_number, customer.wa_id, customer.bsuids = new, None, bsuids
         customer.parent_bsuids = {}
-        for number in written:
-            waba = self.state.wabas[number.waba_id]
-            customer.bsuids[waba.business_id] = identifiers.bsuid(customer.country, waba.business_id, new)
         self.state.add_customer(customer)
         self.changed()
         return told

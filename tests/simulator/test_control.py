@@ -116,6 +116,30 @@ async def test_person_who_changes_the_number_is_announced(
     assert system["system"]["wa_id"] == "15550100009"
     assert (first["from"], later["from"]) == ("15550100001", "15550100009")
     assert first["from_user_id"] != later["from_user_id"]
+    assert system["system"]["previous_user_id"] == first["from_user_id"]
+    assert system["system"]["user_id"] == later["from_user_id"]
+
+
+async def test_person_without_a_visible_number_changes_only_the_user_id(
+    anonymous: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, receiver: Any, write: Any
+) -> None:
+    """The notice tells neither number."""
+    simulator.create_customer(phone_number="15550100001", hidden=True)
+    write()
+    await anonymous.post(
+        "/_simulator/customers/15550100001/phone_number", json={"phone_number": "15550100009"}
+    )
+    write("15550100009")
+    assert await simulator.settle()
+
+    first, system, later = receiver.messages()
+    assert "from" not in system
+    assert system["system"] == {
+        "type": "user_changed_user_id",
+        "body": f"User Ana changed from {first['from_user_id']} to {later['from_user_id']}",
+        "previous_user_id": first["from_user_id"],
+        "user_id": later["from_user_id"],
+    }
 
 
 async def test_business_that_leaves_is_announced_to_the_apps_own_callback(

@@ -39,12 +39,11 @@ Retry = Literal["now", "later", "after_fix", "never"]
 Effect = Literal[
     "none",
     "token_dead",  # the integration becomes `error`; sends and media stop, what arrives goes on
-    "number_paused",  # the number cannot send until somebody acts
+    "number_paused",  # the number cannot send until somebody acts: its queue waits, the owner is told
     "slow_down",  # the number's, or the WABA's, bucket is emptied
     "pair_slow_down",  # only this recipient's bucket is
     "window_closed",  # our belief about the 24 hours was wrong
     "template_paused",  # the template's own state changes
-    "opted_out",  # the contact wants no marketing from us
 ]
 
 MINUTE = 60.0
@@ -491,7 +490,7 @@ ROWS: tuple[Row, ...] = (
         delay=after(DAY),
     ),
     _row(
-        131050, "agent", "never", "opted_out", RecipientUnreachable,
+        131050, "agent", "never", "none", RecipientUnreachable,
         "This person does not want marketing messages from you.",
         "Esta persona no quiere recibir mensajes de marketing tuyos.",
     ),

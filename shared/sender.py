@@ -120,7 +120,12 @@ class Sender:
                     body = {**body, "to": other}
                     await asyncio.sleep(PERMIT_SECONDS)
                     continue
-                verdict = decide(error, attempts=attempts, tries=tries if may_repeat else ATTEMPTS_AT_ONCE)
+                verdict = decide(
+                    error,
+                    attempts=attempts,
+                    tries=tries if may_repeat else ATTEMPTS_AT_ONCE,
+                    is_queued=not may_repeat,
+                )
                 if verdict.outcome != "again":
                     return to_result(verdict, send) | _timing(started)
                 await asyncio.sleep(PERMIT_SECONDS + verdict.seconds)

@@ -25,6 +25,8 @@ MOST_ATTEMPTS = 8
 # A message that would have to wait longer than this is refused instead, so that somebody decides.
 LONGEST_DELAY = 30 * 60.0
 LONGEST_PAUSE = 5 * 60.0
+# A number that somebody must put in order is tried again so often; the database pauses it for as long.
+STOPPED_SECONDS = 5 * 60.0
 # The number's throughput is reached; https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput
 TOO_FAST = 130429
 PAUSE_SECONDS = 1.0
@@ -47,6 +49,8 @@ class Verdict:
     error: dict[str, Any] | None = None
     pause_seconds: float | None = None
     pair_pause_seconds: float | None = None
+    stops_number: bool = False
+    """The number cannot send until somebody acts."""
     integration_error: tuple[str, str] | None = None
     """Code and sentence, where the connection as a whole cannot send any more."""
     template_status: str | None = None
@@ -94,11 +98,13 @@ def decide(  # noqa: PLR0911 - one return a decision, in the order in which they
     *,
     attempts: int,
     tries: int,
+    is_queued: bool = False,
     draw: Callable[[], float] = random.random,
 ) -> Verdict:
     """Say what is to become of a message.
 
     `attempts` counts the earlier turns that it has had, `tries` the calls of this turn, this one included.
+    `is_queued` tells that nobody waits for the answer.
     """
     if isinstance(error, GraphUnreachable):
         if error.request_written:
@@ -118,6 +124,11 @@ def decide(  # noqa: PLR0911 - one return a decision, in the order in which they
     if meaning.effect == "token_dead":
         mark = ("token_dead", meaning.sentence("es"))
         return Verdict(outcome="failed", error=shown, integration_error=mark)
+    if meaning.effect == "number_paused":
+        # Whoever waits is told at once; what was queued waits for whoever must act, but not for ever.
+        may_wait = is_queued and attempts + 1 < MOST_ATTEMPTS
+        outcome = "retry" if may_wait else "failed"
+        return Verdict(outcome=outcome, seconds=STOPPED_SECONDS, error=shown, stops_number=True)
     if meaning.effect == "template_paused":
         status = TEMPLATE_STATUSES.get(error.code, "PAUSED")
         return Verdict(outcome="failed", error=shown, template_status=status)
@@ -185,6 +196,8 @@ def to_result(verdict: Verdict, send: Mapping[str, Any]) -> dict[str, Any]:
         result["pause_seconds"] = verdict.pause_seconds
     if verdict.pair_pause_seconds is not None:
         result["pair_pause_seconds"] = verdict.pair_pause_seconds
+    if verdict.stops_number:
+        result["stops_number"] = True
     if verdict.template_status is not None:
         result["template_status"] = verdict.template_status
     if verdict.integration_error is not None:

@@ -18,7 +18,7 @@ comment on table public.send_permits is 'Permits to send one message each that a
 create index send_permits_integration_idx on public.send_permits (organization_id, integration_id, free_at);
 
 alter table public.whatsapp_integrations add column sends_paused_until timestamptz;
-comment on column public.whatsapp_integrations.sends_paused_until is 'Meta has asked to slow down until then.';
+comment on column public.whatsapp_integrations.sends_paused_until is 'Meta has asked to slow down, or somebody must mend the number: nothing leaves until then.';
 
 create table public.rate_limits (
     organization_id uuid not null references public.organizations (id) on delete cascade,

@@ -30,14 +30,74 @@ create trigger messages_believe_closed_window
     for each row when (new.error_code = 131047 and new.failed_at is not null)
     execute function private.believe_closed_window();
 
+-- A number that cannot send until somebody acts (a payment, a registration): nothing more leaves for five minutes, and
+-- the owner is told. What has waited for half an hour fails for the same reason, so that somebody decides.
+-- Waits for no lock: whoever holds the number's row tells the same, and the next refusal will tell again.
+create function private.stop_number(organization uuid, error jsonb) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    stopped uuid;
+begin
+    update public.whatsapp_integrations as i set
+        sends_paused_until = greatest(i.sends_paused_until, clock_timestamp() + interval '5 minutes')
+    where i.id = (
+        select k.id from public.whatsapp_integrations as k
+        where k.organization_id = organization and k.status = 'connected'
+        for no key update skip locked
+    )
+    returning i.id into stopped;
+    if stopped is null then
+        return;
+    end if;
+    perform public.tell_owner(stopped, 'NUMBER_PAUSED', 'critical', jsonb_build_object('code', error -> 'code'));
+    with late as (
+        select q.message_id from public.send_queue as q
+        where q.integration_id = stopped and not q.is_started and q.written_at < now() - interval '30 minutes'
+        order by q.message_id limit 1000
+        for update skip locked
+    ),
+    taken_out as (
+        delete from public.send_queue as q using late as l where q.message_id = l.message_id
+        returning q.message_id
+    )
+    update public.messages as m set
+        failed_at = now(), error_code = (error ->> 'code')::integer, error_subcode = (error ->> 'subcode')::integer,
+        error_message = error ->> 'title', error_details = error ->> 'details'
+    from taken_out as t where m.id = t.message_id;
+end
+$$;
+
+-- Those of these refusals that Meta tells by a status, after it has accepted the message.
+create function private.believe_stopped_number() returns trigger
+language plpgsql volatile
+set search_path = ''
+as $$
+begin
+    perform private.stop_number(new.organization_id, jsonb_build_object(
+        'code', new.error_code, 'subcode', new.error_subcode, 'title', new.error_message, 'details', new.error_details
+    ));
+    return null;
+end
+$$;
+
+create trigger messages_believe_stopped_number
+    after update of error_code on public.messages
+    for each row when (
+        new.error_code in (131037, 131042) and old.error_code is distinct from new.error_code
+        and new.failed_at is not null and new.wamid is not null and new.origin = 'live'
+    )
+    execute function private.believe_stopped_number();
+
 -- Writes outcomes, one or many at once; the service only, after the sender's right was proven by begin_send.
 -- Each of `results`: {message_id, lease_token?, outcome, …} with
 --   accepted   wamid, contact? {aliases, wa_id, bsuid}
 --   failed     error {code, subcode, title, details}
 --   uncertain  Meta's answer was lost: never sent again by itself
 --   retry      certainly not sent: queued, to run again after retry_seconds
--- and, beside any outcome, what it means for others: pause_seconds (the number), pair_pause_seconds (the
--- recipient), integration_error {stamp, code, message}, template_status.
+-- and, beside any outcome, what it means for others: pause_seconds (the number), stops_number (it cannot send until
+-- somebody acts), pair_pause_seconds (the recipient), integration_error {stamp, code, message}, template_status.
 -- `permits`: [{id, seconds}], in use for that much longer.
 -- Planned at each call: a plan that was made while the tables were small would read them whole for ever after.
 -- Locks are taken in the order queue, contacts, chats, receipts, messages, as everywhere.
@@ -188,11 +248,11 @@ begin
     on conflict (message_id, organization_id) do nothing;
 
     for told in
-        select distinct on (m.organization_id) r || jsonb_build_object('organization_id', m.organization_id)
+        select distinct on (m.organization_id, r ? 'integration_error', r ? 'stops_number') r || jsonb_build_object('organization_id', m.organization_id)
         from jsonb_array_elements(results) as r
         join public.messages as m on m.id = (r ->> 'message_id')::uuid
-        where r ->> 'pause_seconds' is not null or r -> 'integration_error' is not null
-        order by m.organization_id, (r ->> 'pause_seconds')::float8 desc nulls last
+        where r ?| array['pause_seconds', 'integration_error', 'stops_number']
+        order by m.organization_id, r ? 'integration_error', r ? 'stops_number', (r ->> 'pause_seconds')::float8 desc nulls last
     loop
         perform private.take_effect(told);
     end loop;
@@ -261,7 +321,7 @@ as $$
     ) and not private.is_answer_of_another(result, contact)
 $$;
 
--- What a refusal means for the whole number: a pause, or a connection that cannot send any more. An error of
+-- What a refusal means for the whole number: a pause, short or until somebody acts, or a dead connection. An error of
 -- credentials that have been replaced since says nothing about the new ones.
 create function private.take_effect(told jsonb) returns void
 language plpgsql volatile
@@ -274,6 +334,9 @@ begin
     where i.organization_id = (told ->> 'organization_id')::uuid;
     if told ->> 'pause_seconds' is not null then
         perform private.pause_number(number.id, make_interval(secs => (told ->> 'pause_seconds')::float8));
+    end if;
+    if (told ->> 'stops_number')::boolean then
+        perform private.stop_number(number.organization_id, told -> 'error');
     end if;
     if jsonb_typeof(told -> 'integration_error') = 'object' then
         update public.whatsapp_integrations as i set

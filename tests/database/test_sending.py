@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.database.tenants import Tenant, make_tenant, store
-from tests.wire import delivery, status, value
+from tests.wire import delivery, status, value, wamid
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -118,6 +118,60 @@ def test_no_more_than_the_number_may_send_is_ever_started_at_once(number: Number
     assert len(started["started"]) == 80
     assert more["started"] == []
     assert number.statuses() == {"sending": 80, "queued": 20}
+
+
+def test_a_number_that_somebody_must_mend_pauses_and_its_owner_is_told(number: Number) -> None:
+    first, late, other, sent = number.queue(4)
+    number.start([first, sent])
+    number.database.execute(
+        "update send_queue set written_at = now() - interval '31 minutes' where message_id = %s", (late,)
+    )
+    error = {"code": 131042, "title": "Business eligibility payment issue"}
+    stopped = {
+        "message_id": first,
+        "lease_token": 1,
+        "outcome": "retry",
+        "retry_seconds": 300,
+        "error": error,
+    }
+
+    # Whatever else is told at the same time.
+    accepted = {"message_id": sent, "lease_token": 1, "outcome": "accepted", "wamid": wamid(1)}
+    number.finish({**stopped, "stops_number": True}, {**accepted, "pause_seconds": 1})
+
+    answer = number.start([other])
+    assert (answer["started"], len(answer["kept"])) == ([], 1)
+    rows = number.database.execute(
+        "select id::text, status::text, error_code from messages where organization_id = %s",
+        (number.tenant.organization_id,),
+    ).fetchall()
+    assert sorted(rows) == sorted(
+        [
+            (first, "queued", 131042),
+            (late, "failed", 131042),
+            (other, "queued", None),
+            (sent, "accepted", None),
+        ]
+    )
+    notice = number.database.execute(
+        "select event, severity::text, content from notices where organization_id = %s",
+        (number.tenant.organization_id,),
+    ).fetchall()
+    assert notice == [("NUMBER_PAUSED", "critical", {"code": 131042})]
+
+
+def test_a_status_that_tells_of_a_missing_payment_pauses_the_number_too(number: Number) -> None:
+    first, other = number.queue(2)
+    number.start([first])
+    number.finish({"message_id": first, "lease_token": 1, "outcome": "accepted", "wamid": wamid(1)})
+    told = value(
+        phone_number_id=number.tenant.phone_number_id, statuses=[status("failed", error_code=131042)]
+    )
+
+    store(number.database, delivery(told, waba_id=number.tenant.waba_id))
+
+    assert number.start([other])["started"] == []
+    assert number.statuses() == {"failed": 1, "queued": 1}
 
 
 def test_a_permit_comes_back_a_second_after_its_message_arrived(number: Number) -> None:

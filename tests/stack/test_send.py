@@ -635,6 +635,30 @@ def test_one_wrong_message_refuses_the_whole_batch(office: Office) -> None:
     assert office.messages() == []
 
 
+def test_a_batch_waits_for_whoever_must_mend_the_number(office: Office) -> None:
+    chats = [office.hear(f"1555010000{number}") for number in range(5)]
+    office.fault(code=133010)
+
+    batch = office.post("/batch", {"messages": [{"chat_id": chat, "text": "hola"} for chat in chats]})
+    with workers(office.world):
+        query = "select sends_paused_until > now() from whatsapp_integrations where id = %s"
+        office.wait_for(lambda: office.row(query, office.integration_id) == (True,))
+        office.wait_for(lambda: {each["status"] for each in office.messages()} == {"queued"})
+        direct = office.send(chat_id=chats[0], text="¿Sigues ahí?")
+        notice = office.row("select event from notices where integration_id = %s", office.integration_id)
+        # What must be mended is.
+        office.world.simulator.client.delete("/faults")
+        office.go_on()
+        office.database.execute(
+            "update send_queue set run_at = now() where integration_id = %s", (office.integration_id,)
+        )
+        office.wait_until_sent()
+
+    assert (batch.status_code, direct.status_code) == (202, 202)
+    assert notice == ("NUMBER_PAUSED",)
+    assert len(office.received()) == 6
+
+
 def test_a_cancelled_batch_sends_nothing_more(office: Office) -> None:
     numbers = office.open_chats(5)
     office.pause()

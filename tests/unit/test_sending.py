@@ -125,6 +125,17 @@ def test_no_message_is_tried_for_ever_nor_waits_for_days(
         assert decided.outcome in {"failed", "again"}
 
 
+@pytest.mark.parametrize("code", [33, 368, 131031, 131037, 131042, 131045, 133010])
+def test_a_number_that_somebody_must_mend_stops_its_queue_and_tells_whoever_waits(code: int) -> None:
+    told = verdict(refused(code))
+    queued = decide(refused(code), attempts=0, tries=1, is_queued=True)
+    last = decide(refused(code), attempts=MOST_ATTEMPTS - 1, tries=1, is_queued=True)
+
+    assert [each.outcome for each in (told, queued, last)] == ["failed", "retry", "failed"]
+    assert all(each.stops_number for each in (told, queued, last))
+    assert to_result(queued, SEND)["stops_number"] is True
+
+
 def test_the_body_carries_our_id_and_the_addressee() -> None:
     body = build_body({**SEND, "reply_to_wamid": "wamid.A"}, {"text": {"body": "hola"}})
 

@@ -119,6 +119,8 @@ export const en: NoticeCatalogue = {
       "Meta no longer accepts the access to your account. What arrives is kept, but you cannot send until you reconnect.",
     "connection/TOKEN_NOT_REFRESHED": ({ expires }) =>
       `We could not renew the access to your account${expires ? `, which ends on ${expires}` : ""}. Reconnect before, to go on sending.`,
+    "connection/NUMBER_PAUSED": ({ code }) =>
+      `Your number cannot send until you put it in order at Meta${code ? ` (code ${code})` : ""}. What is queued waits for half an hour; open the check-up.`,
     connection: () => "Something about your connection with Meta changed. Open the check-up.",
     "event_endpoint/DISABLED": ({ url }) =>
       `We stopped telling your system${url ? ` at ${url}` : ""}: it had not answered for nearly three days.`,

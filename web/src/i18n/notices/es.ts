@@ -126,6 +126,8 @@ export const es = {
       "Meta ya no acepta el acceso a tu cuenta. Lo que llega se guarda, pero no puedes enviar hasta reconectar.",
     "connection/TOKEN_NOT_REFRESHED": ({ expires }) =>
       `No pudimos renovar el acceso a tu cuenta${expires ? `, que vence el ${expires}` : ""}. Reconecta antes para no dejar de enviar.`,
+    "connection/NUMBER_PAUSED": ({ code }) =>
+      `Tu número no puede enviar hasta que lo arregles en Meta${code ? ` (código ${code})` : ""}. Lo que está en cola espera media hora; abre el diagnóstico.`,
     connection: ({ message }) => message ?? "Algo cambió en tu conexión con Meta. Abre el diagnóstico.",
     "event_endpoint/DISABLED": ({ url }) =>
       `Dejamos de avisar a tu sistema${url ? ` en ${url}` : ""}: llevaba casi tres días sin responder.`,

@@ -34,6 +34,7 @@ export interface Facts {
   readonly expires: string | null;
   readonly url: string | null;
   readonly progress: string | null;
+  readonly code: string | null;
 }
 
 const COLUMNS = "id,field,event,severity,content,occurred_at,created_at";
@@ -77,6 +78,7 @@ export function factsOf({ content }: NoticeRow, language: Language): Facts {
     expires: expires && dayOf(toDate(expires), language),
     url: text(content["url"]),
     progress: text(content["progress"]),
+    code: text(content["code"]),
   };
 }
 

@@ -103,12 +103,11 @@ def template_facts(value: Mapping) -> Item | None:
     return {
         "template_id": template_id,
         "name": name,
-        "language": identifier_of(value.get("message_template_language")),
+        "language": _template_language(value),
         "event": _template_event(value),
         "status": _word(value.get("event")),
         "quality": _word(value.get("new_quality_score")),
         "category": _word(value.get("new_category")) or _word(value.get("message_template_category")),
-        "components": _template_components(value),
         "reason": _template_reason(value),
         "content": value,
     }
@@ -124,11 +123,10 @@ def _template_event(value: Mapping) -> str:
     return "COMPONENTS"
 
 
-def _template_components(value: Mapping) -> Mapping | None:
-    prefix = "message_template_"
-    parts = ("title", "element", "footer", "buttons")
-    found = {part: value[prefix + part] for part in parts if value.get(prefix + part) is not None}
-    return found or None
+def _template_language(value: Mapping) -> str | None:
+    """Return the language as Graph's list spells it: news may say `en-US`."""
+    language = identifier_of(value.get("message_template_language"))
+    return None if language is None else language.replace("-", "_")
 
 
 def _template_reason(value: Mapping) -> str | None:

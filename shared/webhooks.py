@@ -11,7 +11,7 @@ Every item has `kind`, `path` (where in the payload), `waba_id`, `phone_number_i
 - `status`: wamid, status, recipient, error, errors, pricing, conversation, callback_data, group_id, extra
 - `contact`: contact, action (add, remove): the address book of a connected Business app
 - `identity`: aliases (now known to be one person), contact (how to reach that person from now on)
-- `template`: template_id, name, language, event, status, quality, category, components, reason, content
+- `template`: template_id, name, language, event, status, quality, category, reason, content
 - `notice`: field, event, severity, content, phone_number, template_id: what an owner may want to know
 
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview

@@ -13,7 +13,7 @@ create table public.message_templates (
     quality text,
     components jsonb,
     rejection_reason text,
-    -- Newest time per kind of fact (status, quality, category, components): late news changes nothing.
+    -- Newest time per kind of fact (status, quality, category): late news changes nothing.
     facts_at jsonb not null default '{}',
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),

@@ -526,10 +526,25 @@ begin
     order by i.organization_id, private.template_key(i.item)
     on conflict (template_id, organization_id) do nothing;
 
-    perform private.learn_template(i.organization_id, i.item, coalesce(i.occurred_at, store_news.received_at))
+    perform private.learn_template(
+        i.organization_id, i.item, extract(epoch from coalesce(i.occurred_at, store_news.received_at))
+    )
     from (
         select * from unnest(items) as u where u.kind = 'template' order by u.organization_id, private.template_key(u.item), u.nr
     ) as i;
+
+    -- News of other words tells them in a form of its own, and not all of them: Graph's list is read again.
+    insert into public.jobs (organization_id, kind, key, payload)
+    select distinct
+        i.organization_id, 'sync_connection',
+        concat_ws(
+            ':', i.integration_id, 'components', extract(epoch from coalesce(i.occurred_at, store_news.received_at))
+        ),
+        jsonb_build_object('integration_id', i.integration_id)
+    from unnest(items) as i
+    where i.kind = 'template' and i.item ->> 'event' = 'COMPONENTS'
+    order by 1, 3
+    on conflict (kind, key) do nothing;
 
     insert into public.notices (
         organization_id, integration_id, field, event, severity, content, digest, occurred_at
@@ -551,36 +566,42 @@ begin
 end
 $$;
 
--- Each kind of fact of a template (status, quality, category, components) as of the newest news of that kind.
-create function private.learn_template(organization uuid, item jsonb, told_at timestamptz) returns void
+-- Whether news of a template tells a fact (status, quality, category) that is newer than the one we know. Of two
+-- pieces of news of the same second the greater word wins, in whatever order they come.
+create function private.is_newer(known public.message_templates, item jsonb, fact text, told_at numeric) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select item ->> fact is not null and (
+        known.facts_at ->> fact is null
+        or (known.facts_at ->> fact)::numeric < told_at
+        or (
+            (known.facts_at ->> fact)::numeric = told_at
+            and (item ->> fact) collate "C" > coalesce(to_jsonb(known) ->> fact, '') collate "C"
+        )
+    )
+$$;
+
+-- Each fact of a template as of the newest news of it. Its words come from Graph's list alone.
+create function private.learn_template(organization uuid, item jsonb, told_at numeric) returns void
 language sql volatile
 set search_path = ''
 as $$
     update public.message_templates as t set
-        name = coalesce(item ->> 'name', t.name),
-        language = coalesce(item ->> 'language', t.language),
-        status = coalesce(item ->> 'status', t.status),
-        quality = coalesce(item ->> 'quality', t.quality),
-        category = coalesce(item ->> 'category', t.category),
-        components = coalesce(nullif(item -> 'components', 'null'), t.components),
-        rejection_reason = case when item ->> 'status' is null then t.rejection_reason else item ->> 'reason' end,
-        facts_at = t.facts_at || jsonb_build_object(kind_of_fact, extract(epoch from told_at))
-    from (
-        select case
-            when item ->> 'event' in ('QUALITY', 'CATEGORY', 'COMPONENTS') then lower(item ->> 'event')
-            else 'status'
-        end as kind_of_fact
-    ) as k
-    where t.organization_id = organization and t.template_id = private.template_key(item)
-        and (
-            (t.facts_at ->> kind_of_fact) is null
-            or (t.facts_at ->> kind_of_fact)::numeric < extract(epoch from told_at)
-            -- Of two pieces of news of the same second the greater word wins, in whatever order they come.
-            or (
-                (t.facts_at ->> kind_of_fact)::numeric = extract(epoch from told_at)
-                and (item ->> kind_of_fact) collate "C" > coalesce(to_jsonb(t) ->> kind_of_fact, '') collate "C"
-            )
+        name = coalesce(t.name, item ->> 'name'),
+        language = coalesce(t.language, item ->> 'language'),
+        status = case when private.is_newer(t, item, 'status', told_at) then item ->> 'status' else t.status end,
+        rejection_reason = case
+            when private.is_newer(t, item, 'status', told_at) then item ->> 'reason' else t.rejection_reason
+        end,
+        quality = case when private.is_newer(t, item, 'quality', told_at) then item ->> 'quality' else t.quality end,
+        category = case when private.is_newer(t, item, 'category', told_at) then item ->> 'category' else t.category end,
+        facts_at = t.facts_at || (
+            select coalesce(jsonb_object_agg(f.fact, told_at), '{}')
+            from unnest(array['status', 'quality', 'category']) as f (fact)
+            where private.is_newer(t, item, f.fact, told_at)
         )
+    where t.organization_id = organization and t.template_id = private.template_key(item)
 $$;
 
 -- What news about an account or number says of the connection itself: {kind of fact: value}.

@@ -264,6 +264,16 @@ begin
 end
 $$;
 
+-- Of two sets of times, each kind's later one.
+create function private.latest_facts(known jsonb, told jsonb) returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+    select known || coalesce(jsonb_object_agg(f.key, f.value), '{}')
+    from jsonb_each(told) as f
+    where coalesce((known ->> f.key)::numeric < f.value::numeric, true)
+$$;
+
 -- Templates as Meta lists them for an account; a complete list also forgets those that are gone. Facts that a webhook
 -- told later than this list was read stay. Answers the ids of those that are the organization's: none where it is
 -- not connected to that account any more.
@@ -296,8 +306,13 @@ begin
     )
     select
         organization, integration, m ->> 'id', m ->> 'name', m ->> 'language', m ->> 'category', m ->> 'status',
-        m -> 'quality_score' ->> 'score', nullif(m -> 'components', 'null'), m ->> 'rejected_reason',
-        jsonb_build_object('status', read_second, 'category', read_second)
+        m -> 'quality_score' ->> 'score', nullif(m -> 'components', 'null'),
+        nullif(m ->> 'rejected_reason', 'NONE'),
+        jsonb_strip_nulls(jsonb_build_object(
+            'status', case when m ->> 'status' is not null then read_second end,
+            'category', case when m ->> 'category' is not null then read_second end,
+            'quality', case when m -> 'quality_score' ->> 'score' is not null then read_second end
+        ))
     from jsonb_array_elements(templates) as m
     on conflict (organization_id, template_id) do update set
         integration_id = excluded.integration_id,
@@ -316,7 +331,13 @@ begin
             else coalesce(excluded.quality, t.quality)
         end,
         components = coalesce(excluded.components, t.components),
-        rejection_reason = coalesce(nullif(excluded.rejection_reason, 'NONE'), t.rejection_reason);
+        -- A reason is of one status; of the same one, a list may tell none where a webhook did.
+        rejection_reason = case
+            when coalesce((t.facts_at ->> 'status')::numeric >= read_second, false) then t.rejection_reason
+            when coalesce(excluded.status = t.status, true) then coalesce(excluded.rejection_reason, t.rejection_reason)
+            else excluded.rejection_reason
+        end,
+        facts_at = private.latest_facts(t.facts_at, excluded.facts_at);
     if is_complete then
         delete from public.message_templates as t
         where t.organization_id = organization and t.created_at < read_at and t.template_id <> all (kept);
@@ -340,14 +361,14 @@ as $$
 $$;
 
 revoke execute on function
-    private.token_refresh_time, private.plan_token_refresh, private.enqueue_token_refresh,
+    private.token_refresh_time, private.plan_token_refresh, private.enqueue_token_refresh, private.latest_facts,
     public.revive_token_refreshes, public.find_stale_platform_tokens, public.begin_registration,
     public.end_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates
     from public, anon, authenticated;
 grant execute on function
-    private.token_refresh_time, public.revive_token_refreshes, public.find_stale_platform_tokens,
+    private.token_refresh_time, private.latest_facts, public.revive_token_refreshes, public.find_stale_platform_tokens,
     public.begin_registration, public.end_registration,
     public.keep_refreshed_token, public.tell_owner, public.mark_integration_error, public.learn_number,
     public.keep_templates, public.forget_templates

@@ -77,9 +77,7 @@ def _identity(item: Item) -> tuple[list[str], dict[str, object]]:
 
 
 def _template(item: Item) -> tuple[list[str], dict[str, object]]:
-    return [item["event"]], {
-        key: item[key] for key in ("status", "quality", "category", "components", "reason")
-    }
+    return [item["event"]], {key: item[key] for key in ("status", "quality", "category", "reason")}
 
 
 def _notice(item: Item) -> tuple[list[str], dict[str, object]]:

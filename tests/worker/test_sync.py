@@ -165,6 +165,36 @@ async def test_of_the_platforms_templates_only_the_organizations_own_are_read(
     assert office.row(count, office.organization.id) == (0,)
 
 
+async def test_a_template_that_was_edited_at_meta_is_read_again(
+    office: Office, work_off: WorkOff, world: World
+) -> None:
+    reconnect(office)
+    await work_off()
+    template_id, before = office.row(
+        "select template_id, components from message_templates where integration_id = %s limit 1",
+        office.integration_id,
+    )
+    edited = [{"type": "BODY", "text": "Otra cosa."}]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(
+            f"{world.graph_url}/v26.0/{template_id}",
+            headers={"authorization": f"Bearer {office.business['access_token']}"},
+            json={"components": edited},
+        )
+    assert answer.is_success, answer.text
+
+    told = {"message_template_id": int(template_id), "message_template_element": "Otra cosa."}
+    world.simulator.post(
+        "/events", waba_id=office.business["waba_id"], field="message_template_components_update", value=told
+    )
+    world.simulator.settle()
+    await work_off()
+
+    (after,) = office.row("select components from message_templates where template_id = %s", template_id)
+    assert before != edited
+    assert after == edited
+
+
 async def test_who_asked_too_late_is_told_so(world: World, database: Connection, work_off: WorkOff) -> None:
     office = open_office(world, database, coexistence=True)
     world.simulator.post(

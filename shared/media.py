@@ -1,7 +1,8 @@
 """Attachments: what may be believed of their bytes, and how they may be shown. No I/O.
 
 Meta names a type, a size and a hash twice: in the webhook and in the media endpoint's answer. The bytes must
-be what both say. A browser is given a type that cannot run anything, whatever the sender called it.
+be what both say. The type is the sender's word: what does not begin as its type does, such as a table of commas
+that Excel is to open, is kept, but no browser is told to show it. A browser is given a type that cannot run anything, whatever the sender called it.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
 
@@ -127,11 +128,10 @@ def read_answer(
     return told_size, told_hash or sha256
 
 
-def check_head(mime_type: object, head: bytes) -> None:
-    """Refuse bytes that do not begin as their type does; of a type that we do not know anything may come."""
+def begins_as(mime_type: object, head: bytes) -> bool:
+    """Tell whether bytes begin as their type does; of a type that we do not know anything may come."""
     rule = BEGINNINGS.get(main_type(mime_type))
-    if rule is not None and not rule.match(head):
-        raise MediaRefused("type_mismatch")
+    return rule is None or rule.match(head) is not None
 
 
 _JPEG = rb"\xff\xd8\xff"

@@ -45,7 +45,7 @@ begin
         failure_reason = result ->> 'failure_reason',
         storage_path = result ->> 'storage_path',
         byte_count = coalesce((result ->> 'byte_count')::bigint, a.byte_count),
-        mime_type = coalesce(a.mime_type, result ->> 'mime_type'),
+        mime_type = coalesce(result ->> 'mime_type', a.mime_type),
         sha256 = coalesce(result ->> 'sha256', a.sha256)
     where a.message_id = message and a.organization_id = organization and a.state <> 'stored';
     perform private.end_job(job, result ->> 'failure_reason');

@@ -16,7 +16,7 @@ from shared import log
 from shared.access import load_access
 from shared.graph import GraphError, GraphUnreachable
 from shared.jobs import SETTLED, Outcome, outcome_of, retry
-from shared.media import HEAD_BYTES, LARGEST, MediaRefused, check_head, main_type, read_answer
+from shared.media import HEAD_BYTES, LARGEST, OCTETS, MediaRefused, begins_as, main_type, read_answer
 from shared.media_store import media_path, open_media_store
 from shared.meta_errors import classify
 
@@ -96,7 +96,11 @@ async def _take(
         if sha256 is not None and digest != sha256:
             raise MediaRefused("hash_mismatch")
         file.seek(0)
-        check_head(mime_type, file.read(HEAD_BYTES))
+        if not begins_as(mime_type, file.read(HEAD_BYTES)):
+            # The sender's file, named wrongly; without a hash it may be any page of an error.
+            if sha256 is None:
+                raise MediaRefused("type_mismatch")
+            mime_type = OCTETS
         place = media_path(media["organization_id"], digest)
         await open_media_store(work.resources).keep(place, path, mime_type=mime_type)
     return {

@@ -31,7 +31,9 @@ export function Attachment({ message }: { readonly message: Message }) {
 
 function MediaPart({ message }: { readonly message: Message }) {
   const words = useText();
-  const kind = message.type === "voice" ? "audio" : message.type;
+  // Bytes that are not what their type says are for downloading, whatever the message calls them.
+  const isUnlike = message.media?.mime_type === "application/octet-stream";
+  const kind = isUnlike ? "document" : message.type === "voice" ? "audio" : message.type;
   const part = fieldsOf(message.content, message.type);
   const link = stringOf(part["link"]);
   const storagePath = message.media ? null : stringOf(part["storage_path"]);

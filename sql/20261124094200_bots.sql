@@ -70,7 +70,8 @@ create trigger bots_touch_updated_at
     for each row execute function private.touch_updated_at();
 
 -- Replaces a bot's settings and rules; the service, after an owner's right was proven and the replies read.
-create function public.save_bot(organization uuid, settings jsonb, rules jsonb) returns void
+create function public.save_bot(organization uuid, settings jsonb, rules jsonb, by_user uuid default null)
+returns void
 language plpgsql volatile
 set search_path = ''
 as $$
@@ -96,6 +97,31 @@ begin
         array(select jsonb_array_elements_text(coalesce(nullif(r.rule -> 'keywords', 'null'), '[]'))),
         nullif(r.rule -> 'reply', 'null')
     from jsonb_array_elements(rules) with ordinality as r (rule, nr);
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    values (organization, by_user, 'bot_changed', jsonb_build_object(
+        'is_on', settings -> 'is_on', 'endpoint_url', settings -> 'endpoint_url', 'rules', jsonb_array_length(rules)
+    ));
+end
+$$;
+
+-- Puts a new signing secret in the older one's place, which signs too until a time; answers that time, null where
+-- there was none. For the service, as above.
+create function public.renew_bot_secret(organization uuid, by_user uuid, sealed text, older_until timestamptz)
+returns timestamptz
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    row_ public.bots;
+begin
+    insert into public.bots as b (organization_id, endpoint_secret) values (organization, sealed)
+    on conflict (organization_id) do update set
+        endpoint_secret = excluded.endpoint_secret, previous_secret = b.endpoint_secret,
+        previous_secret_until = case when b.endpoint_secret is not null then older_until end
+    returning * into row_;
+    insert into public.audit_entries (organization_id, user_id, action)
+    values (organization, by_user, 'bot_secret_renewed');
+    return row_.previous_secret_until;
 end
 $$;
 
@@ -361,5 +387,9 @@ grant execute on all functions in schema private to service_role;
 grant execute on function private.set_chat_bot(uuid, boolean) to authenticated;
 revoke execute on function public.set_chat_bot from public, anon;
 grant execute on function public.set_chat_bot to authenticated, service_role;
-revoke execute on function public.save_bot, public.begin_bot_turn, public.finish_bot_turn from public, anon, authenticated;
-grant execute on function public.save_bot, public.begin_bot_turn, public.finish_bot_turn to service_role;
+revoke execute on function
+    public.save_bot, public.renew_bot_secret, public.begin_bot_turn, public.finish_bot_turn
+    from public, anon, authenticated;
+grant execute on function
+    public.save_bot, public.renew_bot_secret, public.begin_bot_turn, public.finish_bot_turn
+    to service_role;

@@ -268,7 +268,9 @@ end
 $$;
 
 -- Tells an endpoint once more what happened since: with the same ids, so that it knows what it has. Enables it.
-create function public.replay_events(organization uuid, endpoint uuid, since timestamptz) returns integer
+create function public.replay_events(
+    organization uuid, endpoint uuid, since timestamptz, by_user uuid default null
+) returns integer
 language plpgsql volatile
 set search_path = ''
 as $$
@@ -293,12 +295,65 @@ begin
         state = 'ready', run_at = clock_timestamp(), attempts = 0, finished_at = null
     where j.state in ('done', 'dead');
     get diagnostics replayed = row_count;
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    values (organization, by_user, 'events_replayed', jsonb_build_object('endpoint', endpoint, 'since', since));
     return replayed;
 end
 $$;
 
+-- What follows is for the service, after an owner's right was proven and the address read.
+create function public.add_event_endpoint(
+    new_id uuid, organization uuid, by_user uuid, new_url text, new_kinds text[], sealed text
+) returns void
+language sql volatile
+set search_path = ''
+as $$
+    insert into public.event_endpoints (id, organization_id, url, kinds, signing_secret)
+    values (new_id, organization, new_url, new_kinds, sealed);
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    values (organization, by_user, 'event_endpoint_added', jsonb_build_object(
+        'endpoint', new_id, 'url', new_url, 'kinds', new_kinds
+    ));
+$$;
+
+create function public.remove_event_endpoint(organization uuid, endpoint uuid, by_user uuid) returns void
+language sql volatile
+set search_path = ''
+as $$
+    with removed as (
+        delete from public.event_endpoints as e where e.id = endpoint and e.organization_id = organization
+        returning e.id, e.url
+    )
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    select organization, by_user, 'event_endpoint_removed', jsonb_build_object('endpoint', r.id, 'url', r.url)
+    from removed as r
+$$;
+
+-- The older secret signs too until a time.
+create function public.renew_event_secret(
+    organization uuid, endpoint uuid, by_user uuid, sealed text, older_until timestamptz
+) returns void
+language sql volatile
+set search_path = ''
+as $$
+    with renewed as (
+        update public.event_endpoints as e set
+            signing_secret = sealed, previous_secret = e.signing_secret, previous_secret_until = older_until
+        where e.id = endpoint and e.organization_id = organization
+        returning e.id, e.url
+    )
+    insert into public.audit_entries (organization_id, user_id, action, details)
+    select organization, by_user, 'event_secret_renewed', jsonb_build_object('endpoint', r.id, 'url', r.url)
+    from renewed as r
+$$;
+
 revoke execute on all functions in schema private from public;
 grant execute on all functions in schema private to service_role;
-revoke execute on function public.begin_event_delivery, public.finish_event_delivery, public.replay_events
+revoke execute on function
+    public.begin_event_delivery, public.finish_event_delivery, public.replay_events, public.add_event_endpoint,
+    public.remove_event_endpoint, public.renew_event_secret
     from public, anon, authenticated;
-grant execute on function public.begin_event_delivery, public.finish_event_delivery, public.replay_events to service_role;
+grant execute on function
+    public.begin_event_delivery, public.finish_event_delivery, public.replay_events, public.add_event_endpoint,
+    public.remove_event_endpoint, public.renew_event_secret
+    to service_role;

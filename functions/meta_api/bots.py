@@ -126,7 +126,13 @@ async def change_bot(request: Request) -> Response:
     settings = body.model_dump(mode="json", exclude={"organization_id", "rules"})
     rules = [rule.model_dump(mode="json") for rule in body.rules]
     await tools.database.as_service().rpc(
-        "save_bot", {"organization": caller.organization_id, "settings": settings, "rules": rules}
+        "save_bot",
+        {
+            "organization": caller.organization_id,
+            "settings": settings,
+            "rules": rules,
+            "by_user": caller.user_id,
+        },
     )
     return await _answer(tools, caller.organization_id)
 
@@ -136,28 +142,15 @@ async def make_secret(request: Request) -> Response:
     body = await read_json(request, Body)
     tools = resources(request)
     caller = await find_caller(request, body.organization, needs_owner=True)
-    service = tools.database.as_service()
-    organization_id = caller.organization_id
-    rows: Any = (
-        await service.select("bots", "endpoint_secret").eq("organization_id", organization_id).execute()
-    ).data
-    older = rows[0]["endpoint_secret"] if rows else None
     secret = new_secret()
-    until = datetime.now(UTC) + ROTATION if older else None
-    await (
-        service.table("bots")
-        .upsert(
-            {
-                "organization_id": organization_id,
-                "endpoint_secret": tools.keys.encrypt(
-                    secret, row_id=organization_id, column="endpoint_secret"
-                ),
-                "previous_secret": older,
-                "previous_secret_until": until.isoformat() if until else None,
-            },
-            on_conflict="organization_id",
-        )
-        .execute()
+    until = await tools.database.as_service().rpc(
+        "renew_bot_secret",
+        {
+            "organization": caller.organization_id,
+            "by_user": caller.user_id,
+            "sealed": tools.keys.encrypt(secret, row_id=caller.organization_id, column="endpoint_secret"),
+            "older_until": (datetime.now(UTC) + ROTATION).isoformat(),
+        },
     )
     return JSONResponse(SecretAnswer(secret=secret, previous_secret_until=until).model_dump(mode="json"))
 

@@ -103,14 +103,17 @@ async def add_endpoint(request: Request) -> Response:
     if len(await _load(tools, caller.organization_id)) >= MOST_ENDPOINTS:
         raise Conflict
     endpoint_id, secret = str(uuid.uuid4()), new_secret()
-    row = {
-        "id": endpoint_id,
-        "organization_id": caller.organization_id,
-        "url": body.url,
-        "kinds": sorted(set(body.kinds)),
-        "signing_secret": tools.keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
-    }
-    await tools.database.as_service().table("event_endpoints").insert(row).execute()
+    await tools.database.as_service().rpc(
+        "add_event_endpoint",
+        {
+            "new_id": endpoint_id,
+            "organization": caller.organization_id,
+            "by_user": caller.user_id,
+            "new_url": body.url,
+            "new_kinds": sorted(set(body.kinds)),
+            "sealed": tools.keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
+        },
+    )
     (view,) = await _load(tools, caller.organization_id, endpoint_id)
     answer = NewEndpointAnswer(endpoint=view, secret=secret)
     return JSONResponse(answer.model_dump(mode="json"), status_code=201)
@@ -121,13 +124,9 @@ async def remove_endpoint(request: Request) -> Response:
     tools = resources(request)
     caller = await find_caller(request, request.query_params.get("organization_id"), needs_owner=True)
     endpoint_id = await _need(request, caller.organization_id)
-    await (
-        tools.database.as_service()
-        .table("event_endpoints")
-        .delete()
-        .eq("id", endpoint_id)
-        .eq("organization_id", caller.organization_id)
-        .execute()
+    await tools.database.as_service().rpc(
+        "remove_event_endpoint",
+        {"organization": caller.organization_id, "endpoint": endpoint_id, "by_user": caller.user_id},
     )
     return Response(status_code=204)
 
@@ -138,17 +137,17 @@ async def renew_secret(request: Request) -> Response:
     tools = resources(request)
     caller = await find_caller(request, body.organization, needs_owner=True)
     endpoint_id = await _need(request, caller.organization_id)
-    service = tools.database.as_service()
-    found: Any = (
-        await service.select("event_endpoints", "signing_secret").eq("id", endpoint_id).execute()
-    ).data
     secret, until = new_secret(), datetime.now(UTC) + ROTATION
-    changed = {
-        "signing_secret": tools.keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
-        "previous_secret": found[0]["signing_secret"],
-        "previous_secret_until": until.isoformat(),
-    }
-    await service.table("event_endpoints").update(changed).eq("id", endpoint_id).execute()
+    await tools.database.as_service().rpc(
+        "renew_event_secret",
+        {
+            "organization": caller.organization_id,
+            "endpoint": endpoint_id,
+            "by_user": caller.user_id,
+            "sealed": tools.keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
+            "older_until": until.isoformat(),
+        },
+    )
     return JSONResponse(SecretAnswer(secret=secret, previous_secret_until=until).model_dump(mode="json"))
 
 
@@ -164,6 +163,7 @@ async def replay(request: Request) -> Response:
             "organization": caller.organization_id,
             "endpoint": endpoint_id,
             "since": body.since.isoformat(),
+            "by_user": caller.user_id,
         },
     )
     return JSONResponse(ReplayAnswer(events=events).model_dump(mode="json"), status_code=202)

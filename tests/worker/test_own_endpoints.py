@@ -89,6 +89,36 @@ async def test_an_endpoint_is_replayed_and_removed(
     assert get(office, "/event-endpoints") == {"endpoints": []}
 
 
+def test_owners_read_who_changed_where_messages_go(office: Office) -> None:
+    owner, url = office.organization.owner, "https://hooks.example.com/"
+    post(office, "/bot", is_on=True, endpoint_url=url, rules=[RULE])
+    secrets = [post(office, "/bot/secret").json()["secret"] for _ in range(2)]
+    made = post(office, "/event-endpoints", url=url, kinds=["message.sent"]).json()
+    endpoint_id = made["endpoint"]["id"]
+    path = f"/event-endpoints/{endpoint_id}"
+    secrets += [made["secret"], post(office, f"{path}/secret").json()["secret"]]
+    post(office, f"{path}/replay", since="2026-01-01T00:00:00Z").raise_for_status()
+    owner.functions.delete(f"{API}{path}").raise_for_status()
+    owner.functions.delete(f"{API}{path}")
+    agent = make_agent(office)
+
+    entries = owner.rest.get("/audit_entries?select=action,user_id,details&order=id").json()
+
+    told = [entry for entry in entries if not entry["action"].startswith("member")]
+    assert [(entry["action"], entry["details"]) for entry in told] == [
+        ("bot_changed", {"is_on": True, "endpoint_url": url, "rules": 1}),
+        ("bot_secret_renewed", {}),
+        ("bot_secret_renewed", {}),
+        ("event_endpoint_added", {"endpoint": endpoint_id, "url": url, "kinds": ["message.sent"]}),
+        ("event_secret_renewed", {"endpoint": endpoint_id, "url": url}),
+        ("events_replayed", {"endpoint": endpoint_id, "since": "2026-01-01T00:00:00+00:00"}),
+        ("event_endpoint_removed", {"endpoint": endpoint_id, "url": url}),
+    ]
+    assert {entry["user_id"] for entry in told} == {owner.id}
+    assert not any(secret in str(entries) for secret in secrets)
+    assert agent.rest.get("/audit_entries").json() == []
+
+
 @pytest.mark.parametrize(
     "body, field",
     [

@@ -238,13 +238,15 @@ def find_number(nodes: Iterable[Mapping[str, Any]], phone_number_id: str) -> Num
 
 def find_number_by_phone(nodes: Iterable[Mapping[str, Any]], phone_number: str) -> NumberFacts | None:
     """Return the number that is written like this (E.164) among those of a WABA, however Meta spells it."""
-    wanted = _spelling(phone_number)
     numbers = (NumberFacts.from_node(node) for node in nodes)
-    return next((number for number in numbers if _spelling(number.phone_number) == wanted), None)
+    return next((number for number in numbers if is_same_phone(number.phone_number, phone_number)), None)
 
 
-def _spelling(phone_number: str | None) -> str | None:
-    return None if phone_number is None else canonical_phone(phone_number.removeprefix("+"))
+def is_same_phone(one: str | None, other: str) -> bool:
+    """Tell whether two numbers (E.164) are one, in whichever of its forms each is written."""
+    return one is not None and canonical_phone(one.removeprefix("+")) == canonical_phone(
+        other.removeprefix("+")
+    )
 
 
 def problem_of_app_check(error: GraphError) -> Problem | None:

@@ -35,7 +35,7 @@ comment on table public.whatsapp_verifications is
 create index whatsapp_verifications_organization_idx
     on public.whatsapp_verifications (organization_id, requested_at desc);
 create index whatsapp_verifications_phone_number_idx
-    on public.whatsapp_verifications (phone_number, requested_at desc);
+    on public.whatsapp_verifications (private.canonical_phone(phone_number), requested_at desc);
 create index whatsapp_verifications_requested_by_idx
     on public.whatsapp_verifications (requested_by, requested_at desc);
 create index whatsapp_verifications_requested_at_idx on public.whatsapp_verifications (requested_at desc);
@@ -100,6 +100,8 @@ set search_path = ''
 as $$
 declare
     limits record;
+    -- However it is written: a number is one number.
+    canonical text := private.canonical_phone(phone);
     open_ public.whatsapp_verifications;
     wait_until timestamptz;
     recent integer;
@@ -107,18 +109,20 @@ begin
     select * into limits from private.verification_limits();
     -- One request at a time, as all count for the platform; and no number is proven to another meanwhile.
     perform pg_advisory_xact_lock(hashtextextended('verifications', 0));
-    perform pg_advisory_xact_lock(hashtextextended('verification_number:' || phone, 0));
+    perform pg_advisory_xact_lock(hashtextextended('verification_number:' || canonical, 0));
 
     if exists (
         select from public.whatsapp_integrations as i
-        where i.phone_number = phone and i.organization_id <> organization and i.status in ('connected', 'error')
+        where private.canonical_phone(i.phone_number) = canonical and i.organization_id <> organization
+            and i.status in ('connected', 'error')
     ) then
         raise exception 'This number is already connected to another organization.'
             using errcode = 'P0001', detail = 'number_taken';
     end if;
 
     select * into open_ from public.whatsapp_verifications as v
-    where v.organization_id = organization and v.state in ('requested', 'sending') and v.phone_number = phone
+    where v.organization_id = organization and v.state in ('requested', 'sending')
+        and private.canonical_phone(v.phone_number) = canonical
         and v.expires_at > now() and v.resend_at > now();
     if open_.id is not null then
         return private.describe_verification(open_) || jsonb_build_object(
@@ -128,7 +132,7 @@ begin
     end if;
 
     select max(v.resend_at) into wait_until from public.whatsapp_verifications as v
-    where v.phone_number = phone and v.resend_at > now();
+    where private.canonical_phone(v.phone_number) = canonical and v.resend_at > now();
     if wait_until is not null then
         raise exception 'A code was sent a moment ago.' using errcode = 'P0001', detail = 'resend_too_early',
             hint = jsonb_build_object('retry_after', ceil(extract(epoch from wait_until - now())))::text;
@@ -152,7 +156,7 @@ begin
             and case bounds.subject
                 when 'organization' then v.organization_id = organization
                 when 'user' then v.requested_by = by_user
-                when 'number' then v.phone_number = phone
+                when 'number' then private.canonical_phone(v.phone_number) = canonical
                 else true
             end
         order by v.requested_at desc
@@ -165,7 +169,8 @@ begin
     end if;
 
     select count(*) into recent from public.whatsapp_verifications as v
-    where v.requested_at > now() - interval '1 hour' and v.phone_number = phone and v.state <> 'failed';
+    where v.requested_at > now() - interval '1 hour' and v.state <> 'failed'
+        and private.canonical_phone(v.phone_number) = canonical;
     update public.whatsapp_verifications as v set state = 'replaced'
     where v.organization_id = organization and v.state in ('requested', 'sending', 'sent');
     insert into public.whatsapp_verifications (
@@ -229,11 +234,13 @@ set search_path = ''
 as $$
     select exists (
         select from public.whatsapp_verifications as v
-        where v.phone_number = row_.phone_number and v.organization_id <> row_.organization_id
+        where private.canonical_phone(v.phone_number) = private.canonical_phone(row_.phone_number)
+            and v.organization_id <> row_.organization_id
             and v.verified_at >= row_.requested_at
     ) or exists (
         select from public.whatsapp_integrations as i
-        where i.phone_number = row_.phone_number and i.organization_id <> row_.organization_id
+        where private.canonical_phone(i.phone_number) = private.canonical_phone(row_.phone_number)
+            and i.organization_id <> row_.organization_id
             and (i.status in ('connected', 'error') or i.verified_at >= row_.requested_at)
     )
 $$;
@@ -245,7 +252,8 @@ set search_path = ''
 as $$
     select exists (
         select from public.whatsapp_verifications as v
-        where v.phone_number = row_.phone_number and v.organization_id <> row_.organization_id
+        where private.canonical_phone(v.phone_number) = private.canonical_phone(row_.phone_number)
+            and v.organization_id <> row_.organization_id
             and v.requested_at >= row_.requested_at and v.state <> 'failed'
     )
 $$;
@@ -319,7 +327,9 @@ declare
 begin
     select * into row_ from public.whatsapp_verifications as v where v.id = verification;
     -- Two organizations with one number: one after the other, so that the second sees the first.
-    perform pg_advisory_xact_lock(hashtextextended('verification_number:' || row_.phone_number, 0));
+    perform pg_advisory_xact_lock(
+        hashtextextended('verification_number:' || private.canonical_phone(row_.phone_number), 0)
+    );
     if is_right and (
         private.is_proven_elsewhere(row_) or (was_read and private.is_asked_for_elsewhere(row_))
     ) then

@@ -13,7 +13,7 @@ from uuid import uuid4
 from shared.access import take_calls
 from shared.attempts import Access, Attempt, begin_attempt
 from shared.code_senders import send_code
-from shared.connecting import NUMBER_FIELDS, NumberFacts, find_number_by_phone
+from shared.connecting import NUMBER_FIELDS, NumberFacts, find_number_by_phone, is_same_phone
 from shared.errors import (
     AlreadyConnected,
     AppError,
@@ -57,7 +57,7 @@ async def request_code(
     access = platform_access(tools)
     row = caller.integration or {}
     if row.get("status") == "connected" or (
-        row.get("status") == "error" and row["phone_number"] != number.e164
+        row.get("status") == "error" and not is_same_phone(row["phone_number"], number.e164)
     ):
         raise AlreadyConnected
     async with _begin(tools, caller, number.e164) as attempt:

@@ -200,6 +200,21 @@ def test_the_platform_has_room_for_so_many_codes_an_hour_of_all_organizations_to
     assert refusal(refused.value) == "too_many_requests"
 
 
+def test_a_number_is_one_number_however_it_is_written(service: Connection) -> None:
+    """Meta writes Mexico's mobiles with a 1 that nobody types; so the connection of one has it."""
+    theirs = tenant(service, status="connected", phone_number="+5215500000021")
+    mine, other = tenant(service), tenant(service)
+
+    with pytest.raises(psycopg.Error) as refused, service.transaction():
+        ask(service, mine, "+525500000021")
+    ask(service, theirs, "+525500000021")
+    ask(service, mine, "+5491100000021")
+    with pytest.raises(psycopg.Error) as waiting, service.transaction():
+        ask(service, other, "+541100000021")
+
+    assert (refusal(refused.value), refusal(waiting.value)) == ("number_taken", "resend_too_early")
+
+
 def test_what_was_refused_makes_nobody_wait(service: Connection) -> None:
     mine = tenant(service)
     new_id = uuid.uuid4()

@@ -12,6 +12,7 @@ from tests.connecting import (
     Typed,
     at_meta,
     code_of,
+    connect_number,
     let_time_pass,
     new_number,
     request_code,
@@ -273,6 +274,28 @@ def test_a_number_of_another_organization_is_refused_before_anything_is_sent(
     answer = request_code(second, number)
 
     assert (answer.status_code, code_of(answer)) == (409, "number_taken")
+
+
+def test_who_types_the_number_of_a_broken_connection_in_its_other_form_goes_on(
+    new_organization: Callable[..., Organization], simulator: Simulator, database: Connection
+) -> None:
+    organization, number = new_organization(), Typed(digits="525500000031")
+    connect_number(organization.owner, simulator, number)
+    # As Meta spells it, and as the daily reading stores it.
+    database.execute(
+        "update whatsapp_integrations set phone_number = '+5215500000031', status = 'error',"
+        " error_code = 'token_dead' where organization_id = %s",
+        (organization.id,),
+    )
+    let_time_pass(database, number, 3600)
+    # So that Meta itself sends the code.
+    simulator.patch(
+        f"/numbers/{at_meta(simulator, number)[0]['id']}", code_verification_status="NOT_VERIFIED"
+    )
+
+    answer = request_code(organization.owner, number)
+
+    assert answer.status_code == 200, answer.text
 
 
 def test_a_number_on_another_waba_is_refused_with_a_guide(

@@ -345,6 +345,12 @@ begin
             error_message = told -> 'integration_error' ->> 'message'
         where i.id = number.id and i.status = 'connected'
             and private.credentials_stamp(i) = told -> 'integration_error' ->> 'stamp';
+        if found then
+            perform public.tell_owner(
+                number.id, upper(told -> 'integration_error' ->> 'code'), 'critical',
+                jsonb_build_object('message', told -> 'integration_error' ->> 'message')
+            );
+        end if;
     end if;
 end
 $$;

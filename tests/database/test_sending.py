@@ -375,6 +375,24 @@ def test_a_failure_of_replaced_credentials_says_nothing_about_the_new_ones(numbe
     assert (after_the_old, state()) == ("connected", "error")
 
 
+def test_an_owner_is_told_of_a_token_that_a_send_found_dead(number: Number) -> None:
+    (message,) = number.queue(1)
+    number.start([message])
+    (stamp,) = number.database.execute(
+        "select private.credentials_stamp(i) from whatsapp_integrations i where i.id = %s",
+        (number.tenant.integration_id,),
+    ).fetchone() or ("",)
+    dead = {"code": "token_dead", "message": "El token venció.", "stamp": stamp}
+
+    number.finish({"message_id": message, "outcome": "failed", "integration_error": dead})
+
+    told = number.database.execute(
+        "select field, event, severity::text, content from notices where integration_id = %s",
+        (number.tenant.integration_id,),
+    ).fetchall()
+    assert told == [("connection", "TOKEN_DEAD", "critical", {"message": "El token venció."})]
+
+
 def test_management_calls_of_an_account_have_their_own_measure(number: Number) -> None:
     taken = [
         number.call("take_management_calls", integration=number.tenant.integration_id, wanted=100)

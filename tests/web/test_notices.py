@@ -91,6 +91,22 @@ def test_news_name_the_number_and_the_template_in_either_language(
     expect(news(page).filter(has_text="pedido_listo")).to_contain_text("Meta rechazó una plantilla.")
 
 
+def test_a_connection_that_meta_ended_says_why_in_the_persons_language(
+    visit: Callable[..., Page], new_shop: Callable[..., Shop], tell: Callable[..., None]
+) -> None:
+    shop = new_shop()
+    tell(shop, "account_update", {"event": "PARTNER_APP_UNINSTALLED"})
+
+    page = visit(shop.owner, "/configuracion/", language="en")
+
+    broken = page.locator(".notice").filter(has_text="The connection needs your help")
+    expect(broken).to_contain_text("The app was removed from the WhatsApp account.")
+    page.get_by_role("button", name="Panadería Rosa").click()
+    page.get_by_role("button", name="Cambiar a español").click()
+    broken = page.locator(".notice").filter(has_text="La conexión necesita tu ayuda")
+    expect(broken).to_contain_text("La app se quitó de la cuenta de WhatsApp.")
+
+
 def test_what_is_not_known_yet_is_shown_in_metas_own_word(
     visit: Callable[..., Page], new_shop: Callable[..., Shop], tell: Callable[..., None]
 ) -> None:
@@ -133,6 +149,14 @@ def test_another_organizations_news_are_not_shown(
     page = visit(own.owner, "/configuracion/")
 
     expect(page.get_by_text("Meta no ha enviado ningún aviso.")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_every_way_in_which_a_connection_ends_has_its_sentence(language: str) -> None:
+    text = (ROOT / "web" / "src" / "i18n" / f"{language}.ts").read_text("utf-8")
+    keys = set(re.findall(r"^      ([a-z_]+):", text, re.MULTILINE))
+    ends = ("account_deleted", "account_offboarded", "partner_app_uninstalled", "partner_removed")
+    assert {"number_deregistered", *(f"account_{end}" for end in ends)} <= keys
 
 
 @pytest.mark.parametrize("language", CATALOGUES)

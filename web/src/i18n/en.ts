@@ -516,6 +516,15 @@ export const en: Catalogue = {
       token_dead: "An owner must reconnect the number in Settings.",
       permission_missing: "Reconnect and accept every permission that Meta asks for.",
       number_not_ready: "Open the diagnosis in Settings: it says what the number lacks.",
+      number_deregistered:
+        "The number is no longer registered on WhatsApp. An owner must connect it again, which registers it.",
+      account_account_deleted:
+        "Meta deleted the WhatsApp Business account. An owner must connect a number of another account.",
+      account_account_offboarded: "The account left the WhatsApp API. An owner must connect the number again.",
+      account_partner_removed:
+        "The WhatsApp account is no longer linked with this platform. An owner must connect the number again.",
+      account_partner_app_uninstalled:
+        "The app was removed from the WhatsApp account. An owner must connect the number again.",
       account_restricted: "Look at the notice in Meta's WhatsApp Manager.",
       meta_throttled: "Wait a moment; this is a limit of Meta's.",
       window_closed: "Send an approved template.",

@@ -526,6 +526,16 @@ export const es = {
       token_dead: "Un propietario debe reconectar el número en Configuración.",
       permission_missing: "Reconecta y acepta todos los permisos que pide Meta.",
       number_not_ready: "Abre el diagnóstico en Configuración: dice qué le falta al número.",
+      number_deregistered:
+        "El número ya no está registrado en WhatsApp. Un propietario debe conectarlo otra vez: así queda registrado.",
+      account_account_deleted:
+        "Meta eliminó la cuenta de WhatsApp Business. Un propietario debe conectar un número de otra cuenta.",
+      account_account_offboarded:
+        "La cuenta salió de la API de WhatsApp. Un propietario debe conectar el número otra vez.",
+      account_partner_removed:
+        "La cuenta de WhatsApp dejó de estar vinculada con esta plataforma. Un propietario debe conectar el número otra vez.",
+      account_partner_app_uninstalled:
+        "La app se quitó de la cuenta de WhatsApp. Un propietario debe conectar el número otra vez.",
       account_restricted: "Revisa el aviso en el Administrador de WhatsApp de Meta.",
       meta_throttled: "Espera un momento; hay un límite de Meta.",
       window_closed: "Envía una plantilla aprobada.",

@@ -1,8 +1,9 @@
 """Attachments: what may be believed of their bytes, and how they may be shown. No I/O.
 
 Meta names a type, a size and a hash twice: in the webhook and in the media endpoint's answer. The bytes must
-be what both say. The type is the sender's word: what does not begin as its type does, such as a table of commas
-that Excel is to open, is kept, but no browser is told to show it. A browser is given a type that cannot run anything, whatever the sender called it.
+be what both say. The type is the sender's word: bytes that do not begin as theirs does, such as a table of
+commas that Excel is to open, are kept, but never shown. A browser is given a type that cannot run anything,
+whatever the sender called it.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
 

@@ -217,6 +217,37 @@ def test_what_a_webhook_tells_as_sent_is_never_sent_by_us(
     assert jobs.fetchall() == []
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"type": "document", "content": {"document": {"storage_path": "whatsapp-media/a/b.png"}}},
+        {"type": "text", "content": {"to": ANOTHERS_NUMBER, "text": {"body": "hola"}}},
+    ],
+    ids=["a file", "another's number"],
+)
+def test_no_bot_says_what_nobody_may_say(
+    database: Connection, ours: Connected, chat: str, reply: dict[str, Any]
+) -> None:
+    database.execute("insert into bots (organization_id, is_on) values (%s, true)", (ours.organization.id,))
+    row = database.execute(
+        """
+        insert into jobs (organization_id, kind, key, payload, state, lease_token, lease_until)
+        select %s, 'run_bot', m, jsonb_build_object('message_id', m), 'running', 1, now() + interval '1 minute'
+        from cast(%s as text) as m
+        returning id
+        """,
+        (ours.organization.id, ours.message_id),
+    ).fetchone()
+    assert row is not None
+    database.execute("update messages set occurred_at = now() where id = %s", (ours.message_id,))
+    said = Jsonb({"replies": [reply], "by": "endpoint", "hands_over": False})
+
+    with pytest.raises(psycopg.errors.RaiseException, match="media id|one part"):
+        database.execute("select finish_bot_turn(%s, 1, %s)", (row[0], said))
+
+    assert queued(database, ours) == 0
+
+
 # ---- Words
 
 

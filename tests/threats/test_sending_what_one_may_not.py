@@ -232,7 +232,7 @@ def test_no_bot_says_what_nobody_may_say(
     row = database.execute(
         """
         insert into jobs (organization_id, kind, key, payload, state, lease_token, lease_until)
-        select %s, 'run_bot', m, jsonb_build_object('message_id', m), 'running', 1, now() + interval '1 minute'
+        select %s, 'run_bot', m, jsonb_build_object('message_id', m), 'running', 1, now() + interval '1 hour'
         from cast(%s as text) as m
         returning id
         """,
@@ -242,7 +242,7 @@ def test_no_bot_says_what_nobody_may_say(
     database.execute("update messages set occurred_at = now() where id = %s", (ours.message_id,))
     said = Jsonb({"replies": [reply], "by": "endpoint", "hands_over": False})
 
-    with pytest.raises(psycopg.errors.RaiseException, match="media id|one part"):
+    with pytest.raises(psycopg.errors.RaiseException, match=r"media id|one part"):
         database.execute("select finish_bot_turn(%s, 1, %s)", (row[0], said))
 
     assert queued(database, ours) == 0

@@ -66,8 +66,8 @@ create type private.chat_news as (
     message_text text, message_type text, message_direction text
 );
 
--- The newest message is the one shown, whatever the order in which they come. One row a chat; the caller holds
--- the chats' row locks.
+-- The newest message is the one shown, whatever the order in which they come, and as it was told last. One row a
+-- chat; the caller holds the chats' row locks.
 create function private.add_to_chats(news private.chat_news[]) returns void
 language sql volatile
 set search_path = ''
@@ -85,7 +85,7 @@ as $$
             from (
                 select n.message_at is not null and (
                     c.last_message_at is null
-                    or (n.message_at, n.message_key collate "C") > (c.last_message_at, c.last_message_key collate "C")
+                    or (n.message_at, n.message_key collate "C") >= (c.last_message_at, c.last_message_key collate "C")
                 ) as is_newer
             ) as compared
         )

@@ -372,10 +372,11 @@ begin
         from media as m
         on conflict (kind, key) do nothing
     ),
-    -- Reactions, edits, revocations and notices of the system change a chat without being its last word.
+    -- Reactions, edits, revocations and notices of the system change a chat without being its last word. What came
+    -- for a placeholder is the last word where that was.
     said as (
         select s.* from stored as s
-        where s.is_new and s.type not in ('reaction', 'edit', 'revoke', 'system')
+        where s.type not in ('reaction', 'edit', 'revoke', 'system')
     ),
     last_words as (
         select distinct on (s.chat_id) s.chat_id, s.occurred_at, s.wamid, s.text, s.type, s.direction
@@ -385,7 +386,7 @@ begin
     unread as (
         select s.chat_id, count(*) as messages
         from said as s
-        where s.direction = 'inbound' and s.origin = 'live'
+        where s.is_new and s.direction = 'inbound' and s.origin = 'live'
         group by s.chat_id
     ),
     windows as (

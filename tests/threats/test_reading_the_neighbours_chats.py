@@ -21,7 +21,7 @@ TENANT_TABLES = (
     "message_templates",
     "notices",
 )
-CLOSED_TABLES = ("message_receipts", "webhook_events", "webhook_problems", "jobs")
+CLOSED_TABLES = ("former_phones", "message_receipts", "webhook_events", "webhook_problems", "jobs")
 
 
 @pytest.mark.parametrize("table", TENANT_TABLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -147,6 +148,17 @@ def test_a_member_leaves_at_will_and_the_last_owner_cannot(world: World, organiz
     assert memberships(agent) == memberships(organization.owner) == []
     assert last.json()["details"] == "last_owner"
     assert memberships(second) == [{"organization_id": organization.id, "role": "owner"}]
+
+
+def test_of_two_owners_who_leave_at_once_one_stays(world: World, organization: Organization) -> None:
+    owners = [organization.owner, organization.take_in(world.new_user(), "owner")]
+    leave = {"organization": organization.id}
+
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda owner: owner.rest.post("/rpc/leave_organization", json=leave), owners))
+
+    assert sorted(answer.status_code for answer in answers) == [204, 400]
+    assert [len(memberships(owner)) for owner in owners].count(1) == 1
 
 
 def test_nobody_leaves_what_they_do_not_belong_to(ours: Connected, theirs: Connected) -> None:

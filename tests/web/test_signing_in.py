@@ -175,6 +175,19 @@ def test_a_link_that_this_browser_did_not_ask_for_signs_in_only_who_says_so(
     assert who_is_signed_in(other_device) == attacker.user.id
 
 
+@pytest.mark.parametrize("status, sentence", [(403, "El enlace venció"), (503, "No se pudo llegar")])
+def test_a_link_that_cannot_be_opened_says_why(
+    visit: Callable[..., Page], new_person: Callable[[], Person], status: int, sentence: str
+) -> None:
+    page = visit(None, "/icon.svg")
+    page.route("**/auth/v1/user", lambda route: route.fulfill(status=status, json={"message": "no"}))
+
+    page.goto(page.url.replace("/icon.svg", f"/entrar/{address_with_session_of(new_person())}"))
+
+    expect(page.get_by_role("alert")).to_contain_text(sentence)
+    expect(page.get_by_label("Contraseña")).to_be_visible()
+
+
 def test_what_meta_sent_back_reaches_no_server_while_somebody_signs_in(
     visit: Callable[..., Page], new_person: Callable[[], Person], world: World
 ) -> None:

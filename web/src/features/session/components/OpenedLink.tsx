@@ -19,7 +19,8 @@ export function OpenedLink({ link, supabase, onOpened, onFailed }: Props) {
   const [account, setAccount] = useState<string | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const isBegun = useRef(false);
-  const fail = (error: { readonly status?: number | undefined }) => onFailed(error.status ? "dead" : "unreachable");
+  const fail = (error: { readonly status?: number | undefined }) =>
+    onFailed(error.status && error.status < 500 ? "dead" : "unreachable");
   const enter = async () => {
     setIsBusy(true);
     const { error } = await supabase.auth.setSession({

@@ -27,6 +27,9 @@ export const en: Catalogue = {
     never: "never",
     unknown: "Not known",
     required: "This is needed.",
+    broken: "Something went wrong on this page.",
+    brokenLead: "What you sent already is kept. If it happens again, tell support.",
+    loadAgain: "Load again",
     offline: "You are offline. What you write will be sent when the connection is back.",
   },
   signIn: {

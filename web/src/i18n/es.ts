@@ -25,6 +25,9 @@ export const es = {
     never: "nunca",
     unknown: "Sin dato",
     required: "Este dato hace falta.",
+    broken: "Algo falló en esta página.",
+    brokenLead: "Lo que ya enviaste está guardado. Si vuelve a pasar, avisa a soporte.",
+    loadAgain: "Cargar de nuevo",
     offline: "Sin conexión. Lo que escribas se enviará cuando vuelva.",
   },
   signIn: {

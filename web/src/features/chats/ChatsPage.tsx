@@ -2,6 +2,7 @@
 
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
+import { Boundary } from "../../components/Boundary";
 import { Icon } from "../../components/Icon";
 import { useText } from "../../i18n";
 import type { SentMessage } from "../../services/whatsapp-messages";
@@ -17,9 +18,11 @@ const TemplatePicker = lazy(() => import("./components/TemplatePicker"));
 
 export default function ChatsPage() {
   return (
-    <SessionProvider>
-      <Chats />
-    </SessionProvider>
+    <Boundary>
+      <SessionProvider>
+        <Chats />
+      </SessionProvider>
+    </Boundary>
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { useEffect, useState, type SyntheticEvent } from "react";
 
+import { Boundary } from "../../components/Boundary";
 import { Field } from "../../components/Field";
 import { Icon } from "../../components/Icon";
 import { Notice } from "../../components/Notice";
@@ -18,6 +19,14 @@ type Mode = "enter" | "create" | "forgot" | "link" | "renew";
 const SHORTEST_PASSWORD = 8;
 
 export default function SignInPage() {
+  return (
+    <Boundary>
+      <SignIn />
+    </Boundary>
+  );
+}
+
+function SignIn() {
   const words = useText();
   const [link, setLink] = useState(takeMailLink);
   const [supabase] = useState(() => createSupabaseClient(readConfig()));

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useState, type SyntheticEvent } from "react";
 
+import { Boundary } from "../../components/Boundary";
 import { Dialog } from "../../components/Dialog";
 import { Field } from "../../components/Field";
 import { ErrorNotice, Notice } from "../../components/Notice";
@@ -26,11 +27,13 @@ import {
 
 export default function TeamPage() {
   return (
-    <SessionProvider>
-      <Shell section="team">
-        <Team />
-      </Shell>
-    </SessionProvider>
+    <Boundary>
+      <SessionProvider>
+        <Shell section="team">
+          <Team />
+        </Shell>
+      </SessionProvider>
+    </Boundary>
   );
 }
 

@@ -57,8 +57,13 @@ export async function findTemplates(session: SignedIn): Promise<readonly Templat
   }
 }
 
+/** Graph's list; whatever else may stand in its place is no words that we know. */
+function listed({ components }: Template): readonly TemplateComponent[] {
+  return Array.isArray(components) ? (components as readonly TemplateComponent[]) : [];
+}
+
 function partOf(template: Template, type: string): TemplateComponent | undefined {
-  return template.components?.find((component) => component.type?.toUpperCase() === type);
+  return listed(template).find((component) => component.type?.toUpperCase() === type);
 }
 
 function headerFormatOf(template: Template): string {
@@ -72,7 +77,7 @@ function textOf(template: Template, type: string): string | null {
 }
 
 function buttonsOf(template: Template): readonly TemplateButton[] {
-  return template.components?.flatMap((component) => component.buttons ?? []) ?? [];
+  return listed(template).flatMap((component) => component.buttons ?? []);
 }
 
 export function blanksOf(template: Template): readonly Blank[] {
@@ -106,7 +111,7 @@ export function isFillable(template: Template): boolean {
   const headers = new Set(["text", "location", ...FILES]);
   return (
     headers.has(headerFormatOf(template)) &&
-    (template.components ?? []).every(({ type = "" }) => known.has(type.toUpperCase())) &&
+    listed(template).every(({ type = "" }) => known.has(type.toUpperCase())) &&
     !buttonsOf(template).some(({ type = "" }) => /OTP|FLOW|CATALOG|MPM|SPM/i.test(type))
   );
 }

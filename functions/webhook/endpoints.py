@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.errors import TooManyRequests
+from shared.errors import DatabaseUnavailable, TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from shared.web import Resources
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# A rotated secret works within this many seconds, a removed one stops within them.
+# A rotated secret works within this many seconds, a removed one stops within them; what was known before stays
+# so while the database is away.
 REMEMBERED_SECONDS = 60.0
 MOST_REMEMBERED = 5_000
 # Looking up an endpoint costs a query: this many a second, and this many at once, for one running instance.
@@ -51,7 +52,10 @@ class Endpoints:
         self._counted_at = clock()
 
     async def find(self, resources: Resources, integration_id: str | None) -> Endpoint:
-        """Return the endpoint, an unknown one with no secrets; raise `TooManyRequests` under a flood."""
+        """Return the endpoint, an unknown one with no secrets; raise `TooManyRequests` under a flood.
+
+        While the database is away, what was known before is returned; `DatabaseUnavailable` for the rest.
+        """
         if integration_id is None:
             settings = resources.settings
             return Endpoint(
@@ -64,7 +68,13 @@ class Endpoints:
         if now < known_until:
             return endpoint
         self._count_lookup(now)
-        endpoint = await _look_up(resources, integration_id)
+        try:
+            endpoint = await _look_up(resources, integration_id)
+        except DatabaseUnavailable:
+            # With a queue a delivery needs the database for nothing else: rather the secret of before.
+            if endpoint.integration_id is None:
+                raise
+            log.warning("webhook.older_secret_used", integration_id=integration_id)
         self._known[integration_id] = (now + REMEMBERED_SECONDS, endpoint)
         self._known.move_to_end(integration_id)
         while len(self._known) > MOST_REMEMBERED:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from shared.web import Resources
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# A rotated secret works within this many seconds, a removed one stops within them; what was known before stays
-# so while the database is away.
+# A rotated secret works within this many seconds, a removed one stops within them; what was known before
+# stays so while the database is away.
 REMEMBERED_SECONDS = 60.0
 MOST_REMEMBERED = 5_000
 # Looking up an endpoint costs a query: this many a second, and this many at once, for one running instance.

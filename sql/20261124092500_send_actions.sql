@@ -63,7 +63,7 @@ $$;
 -- A person tries a failed message again, or one whose outcome stayed unknown for so long that a status would have
 -- come: as a new message, once however often they click. Answers as begin_send does.
 -- Acts with its owner's rights as begin_sends does, which proves the caller's membership once more.
-create function private.begin_retry(message uuid) returns jsonb
+create function private.begin_retry(message uuid, organization uuid) returns jsonb
 language plpgsql volatile security definer
 set search_path = ''
 as $$
@@ -71,7 +71,8 @@ declare
     old public.messages;
 begin
     select * into old from public.messages as m
-    where m.id = message and m.organization_id in (select private.my_organization_ids()) and m.direction = 'outbound';
+    where m.id = message and m.organization_id in (select private.my_organization_ids()) and m.direction = 'outbound'
+        and (organization is null or m.organization_id = organization);
     if old.id is null then
         perform private.refuse('message_not_found', 'This message does not exist, or you cannot see it.');
     end if;
@@ -92,28 +93,30 @@ begin
 end
 $$;
 
-create function public.begin_retry(message uuid) returns jsonb
+create function public.begin_retry(message uuid, organization uuid default null) returns jsonb
 language plpgsql volatile security invoker
 set search_path = ''
 as $$
 begin
     -- Its files must be seen by whoever tries again, not only by whoever sent it first.
     perform private.require_files((select m.content from public.messages as m where m.id = message));
-    return private.begin_retry(message);
+    return private.begin_retry(message, organization);
 end
 $$;
 
 -- Marks a chat as read on our side, and answers what Meta must be told: the newest message of the customer, or
 -- the one that is named (which covers all before it); {chat_id, unread_count, send | null}.
 -- Acts with its owner's rights because no user may write chats; it proves the caller's membership itself.
-create function private.begin_read(chat uuid, message uuid, message_wamid text) returns jsonb
+create function private.begin_read(chat uuid, message uuid, message_wamid text, wanted uuid) returns jsonb
 language plpgsql volatile security definer
 set search_path = ''
 as $$
 declare
     newest public.messages;
     number public.whatsapp_integrations;
-    mine uuid[] := array(select private.my_organization_ids());
+    mine uuid[] := array(
+        select each from private.my_organization_ids() as each where wanted is null or each = wanted
+    );
     organization uuid;
 begin
     -- Without any of them the newest chat of all would be marked, and nobody has opened that.
@@ -161,18 +164,20 @@ end
 $$;
 
 create function public.begin_read(
-    chat uuid default null, message uuid default null, message_wamid text default null
+    chat uuid default null, message uuid default null, message_wamid text default null,
+    organization uuid default null
 ) returns jsonb
 language sql volatile security invoker
 set search_path = ''
 as $$
-    select private.begin_read(chat, message, message_wamid)
+    select private.begin_read(chat, message, message_wamid, organization)
 $$;
 
 revoke execute on all functions in schema private from public;
 grant execute on all functions in schema private to service_role;
 grant execute on function
-    private.show_my_batch(uuid), private.cancel_batch(uuid), private.begin_retry(uuid), private.begin_read(uuid, uuid, text)
+    private.show_my_batch(uuid), private.cancel_batch(uuid), private.begin_retry(uuid, uuid),
+    private.begin_read(uuid, uuid, text, uuid)
     to authenticated;
 revoke execute on function public.get_batch, public.cancel_batch, public.begin_retry, public.begin_read from public, anon;
 grant execute on function public.get_batch, public.cancel_batch, public.begin_retry, public.begin_read

@@ -110,7 +110,7 @@ class SecretAnswer(View):
 
 async def show_bot(request: Request) -> Response:
     """Show the bot; one that nobody made yet is off."""
-    caller = await find_caller(request, request.query_params.get("organization_id"))
+    caller = await find_caller(request)
     return await _answer(resources(request), caller.organization_id)
 
 

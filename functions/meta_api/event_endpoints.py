@@ -89,7 +89,7 @@ class ReplayAnswer(View):
 
 async def list_endpoints(request: Request) -> Response:
     """List them."""
-    caller = await find_caller(request, request.query_params.get("organization_id"))
+    caller = await find_caller(request)
     found = await _load(resources(request), caller.organization_id)
     return JSONResponse(EndpointsAnswer(endpoints=found).model_dump(mode="json"))
 
@@ -122,7 +122,7 @@ async def add_endpoint(request: Request) -> Response:
 async def remove_endpoint(request: Request) -> Response:
     """Remove one; what waits for it is told to nobody."""
     tools = resources(request)
-    caller = await find_caller(request, request.query_params.get("organization_id"), needs_owner=True)
+    caller = await find_caller(request, needs_owner=True)
     endpoint_id = await _need(request, caller.organization_id)
     await tools.database.as_service().rpc(
         "remove_event_endpoint",

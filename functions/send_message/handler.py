@@ -28,11 +28,13 @@ from starlette.routing import Route
 
 from functions.send_message.answers import answer_message, refuse_closed_window
 from shared import log
+from shared.callers import read_organization
 from shared.errors import DatabaseUnavailable, InvalidBody, NotFound
 from shared.web import bearer_token, create_app, language_of, read_json, resources, validate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     import httpx
     from starlette.requests import Request
@@ -45,7 +47,7 @@ NEED = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY", "ENCR
 LONGEST_KEY = 255
 # A thousand of the longest texts.
 LARGEST_BATCH = 12_000_000
-UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+BATCH_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Warm:
@@ -82,14 +84,14 @@ async def send_one(warm: Warm, request: Request) -> Response:
     token = bearer_token(request)
     key = read_key(request)
     content = await read_json(request)
-    organization = validate(OrganizationField, content).organization_id
+    organization = organization_of(request, validate(OrganizationField, content).organization_id)
     item = read_item({name: value for name, value in content.items() if name != "organization_id"})
     await check_files(request, [item], token)
     begun = await session_of(request, token).rpc(
         "begin_send",
         {
             "message": item,
-            "organization": str(organization) if organization else None,
+            "organization": organization,
             "idempotency_key": key,
             "digest": digest_of(content),
         },
@@ -105,7 +107,13 @@ async def retry(warm: Warm, request: Request) -> Response:
 
     token = bearer_token(request)
     body = await read_json(request, RetryBody)
-    begun = await session_of(request, token).rpc("begin_retry", {"message": str(body.message_id)})
+    begun = await session_of(request, token).rpc(
+        "begin_retry",
+        {
+            "message": str(body.message_id),
+            "organization": organization_of(request, body.organization_id),
+        },
+    )
     if begun.get("refusal"):
         raise refuse_closed_window(begun, is_batch=False)
     return await complete(warm, request, begun, token)
@@ -153,7 +161,7 @@ async def send_batch(request: Request) -> Response:
         "begin_batch",
         {
             "messages": items,
-            "organization": str(body.organization_id) if body.organization_id else None,
+            "organization": organization_of(request, body.organization_id),
             "idempotency_key": key,
             "digest": digest_of(content),
         },
@@ -201,6 +209,7 @@ async def mark_read(warm: Warm, request: Request) -> Response:
             "chat": str(body.chat_id) if body.chat_id else None,
             "message": str(body.message_id) if body.message_id else None,
             "message_wamid": body.wamid,
+            "organization": organization_of(request, body.organization_id),
         },
     )
     send = begun["send"]
@@ -213,6 +222,11 @@ async def mark_read(warm: Warm, request: Request) -> Response:
             send["phone_number_id"], told, token=credentials.access_token, app_secret=credentials.app_secret
         )
     return JSONResponse({"chat_id": begun["chat_id"], "unread_count": begun["unread_count"]})
+
+
+def organization_of(request: Request, named: UUID | None) -> str | None:
+    """Return the organization that the body names, or else the query; None where neither does."""
+    return str(named) if named else read_organization(request)
 
 
 def session_of(request: Request, token: str) -> Session:
@@ -248,7 +262,7 @@ def digest_of(content: Mapping[str, Any]) -> str:
 def batch_id_of(request: Request) -> str:
     """Return the batch's id; what is none is not found."""
     batch_id: str = request.path_params["batch_id"]
-    if not UUID.fullmatch(batch_id):
+    if not BATCH_ID.fullmatch(batch_id):
         raise NotFound
     return batch_id
 

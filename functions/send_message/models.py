@@ -28,6 +28,7 @@ class BatchBody(Body):
 class RetryBody(Body):
     """A message that a person wants to try again."""
 
+    organization_id: UUID | None = None
     message_id: UUID
 
 

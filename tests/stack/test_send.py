@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.offices import SEND, Office, open_office, workers
+from tests.offices import CUSTOMER, SEND, Office, open_office, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -501,6 +501,63 @@ def test_nobody_reads_the_others_keys_or_uses_up_its_pace(
     assert {answer.status_code for answer in seen} <= {401, 403}
     assert {answer.status_code for answer in calls} <= {401, 403, 404}
     assert office.send(chat_id=chat_id, text="todavía").status_code == 200
+
+
+# ---- Whose
+
+
+def test_the_organization_may_stand_in_the_query(office: Office, world: World) -> None:
+    chat_id = office.hear()
+    other = world.new_organization(office.organization.owner)
+    ours, theirs = (f"?organization_id={each}" for each in (office.organization.id, other.id))
+    body = {"to": f"+{CUSTOMER}", "text": "hola"}
+
+    unsaid = office.post("/", body)
+    said = [
+        office.post(f"/{ours}", body),
+        office.post(f"/batch{ours}", {"messages": [body]}),
+        office.post(f"/read{ours}", {"chat_id": chat_id}),
+    ]
+    elsewhere = [
+        office.post(f"/{theirs}", body),
+        office.post(f"/batch{theirs}", {"messages": [body]}),
+        office.post(f"/read{theirs}", {"chat_id": chat_id}),
+    ]
+
+    assert (unsaid.status_code, code_of(unsaid)) == (400, "organization_required")
+    assert [answer.status_code for answer in said] == [200, 202, 200]
+    assert {answer.status_code for answer in elsewhere} <= {404, 409}
+
+
+def test_a_retry_may_name_its_organization(office: Office, world: World) -> None:
+    chat_id = office.hear()
+    office.fault(code=131051, times=1)
+    office.send(chat_id=chat_id, text="hola")
+    (message_id,) = office.row(
+        "select id::text from messages where chat_id = %s and direction = 'outbound'", chat_id
+    )
+    other = world.new_organization(office.organization.owner)
+
+    elsewhere = office.post("/retry", {"message_id": message_id, "organization_id": other.id})
+    in_the_query = office.post(f"/retry?organization_id={other.id}", {"message_id": message_id})
+    said = office.post("/retry", {"message_id": message_id, "organization_id": office.organization.id})
+
+    assert [code_of(answer) for answer in (elsewhere, in_the_query)] == ["message_not_found"] * 2
+    assert said.status_code == 200, said.text
+
+
+@pytest.mark.parametrize("path", ["/", "/batch", "/retry", "/read"])
+def test_what_is_no_id_of_an_organization_is_told(office: Office, path: str) -> None:
+    body = {
+        "/": {"to": "+15550100001", "text": "hola"},
+        "/batch": {"messages": [{"to": "+15550100001", "text": "hola"}]},
+        "/retry": {"message_id": str(uuid.uuid4())},
+        "/read": {"chat_id": str(uuid.uuid4())},
+    }[path]
+
+    answer = office.post(f"{path}?organization_id=mine", body)
+
+    assert (answer.status_code, code_of(answer)) == (422, "invalid_query")
 
 
 # ---- Reading

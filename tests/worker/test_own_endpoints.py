@@ -140,6 +140,22 @@ def test_what_could_not_work_is_refused_at_once(office: Office, body: dict[str, 
     assert get(office, "/bot")["is_on"] is False
 
 
+@pytest.mark.parametrize(
+    "method, path",
+    [
+        ("GET", "/bot"),
+        ("GET", "/event-endpoints"),
+        ("DELETE", "/event-endpoints/0b1f5a52-6a86-4a87-8f1a-6f6fd1d7a2c1"),
+    ],
+)
+def test_what_is_no_id_of_an_organization_is_told(office: Office, method: str, path: str) -> None:
+    owner = office.organization.owner
+
+    answer = owner.functions.request(method, f"{API}{path}", params={"organization_id": "mine"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_query")
+
+
 def test_a_time_zone_that_is_none_is_refused(office: Office) -> None:
     assert post(office, "/bot", is_on=True, time_zone="America/Nowhere").status_code == 400
 

@@ -115,6 +115,7 @@ export interface RequestCodeBody {
 }
 
 export interface RetryBody {
+  readonly organization_id?: string | null;
   readonly message_id: string;
 }
 

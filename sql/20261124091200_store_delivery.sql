@@ -709,6 +709,7 @@ declare
     refused jsonb;
     problems integer;
     became public.webhook_event_state;
+    is_again boolean;
 begin
     -- What is answered 200 must outlive a crash, also where the database is set to promise less.
     if current_setting('synchronous_commit') = 'off' then
@@ -797,10 +798,13 @@ begin
         source, sole_tenant, body_digest, body_text, decode(body_base64, 'base64'), 'stored', cardinality(known)
     )
     on conflict (source_integration_id, digest) do update set
-        seen_count = e.seen_count + case when is_replay then 0 else 1 end
+        seen_count = e.seen_count + case when is_replay then 0 else 1 end,
+        -- Meta repeats for seven days. After that the same bytes are told anew: not all that it tells has a time.
+        received_at = case when is_replay or e.received_at > now() - interval '8 days' then e.received_at else now() end
     returning * into event;
+    is_again := event.seen_count > 1 and event.received_at < now();
 
-    if event.seen_count > 1 and not is_replay and event.state in ('stored', 'unreadable') then
+    if is_again and not is_replay and event.state in ('stored', 'unreadable') then
         return jsonb_build_object(
             'event_id', event.id, 'is_duplicate', true, 'state', event.state, 'items', 0, 'problems', 0,
             'refused', '[]'::jsonb, 'organization_ids', '[]'::jsonb
@@ -868,7 +872,7 @@ begin
     end if;
 
     return jsonb_build_object(
-        'event_id', event.id, 'is_duplicate', event.seen_count > 1, 'state', became,
+        'event_id', event.id, 'is_duplicate', is_again, 'state', became,
         'items', stored, 'problems', problems, 'refused', refused, 'organization_ids', to_jsonb(tenants)
     );
 end

@@ -22,7 +22,7 @@ FUNCTIONS = (
     "drop_jobs", "end_attempt", "end_registration", "examine_database", "find_chats", "find_media",
     "find_outdated_secrets", "find_signup_token", "find_stale_platform_tokens", "find_webhook_endpoint",
     "finish_bot_turn", "finish_event_delivery", "finish_jobs", "finish_media", "finish_sends",
-    "finish_signup", "finish_sync", "forget_templates", "get_batch", "invite_member",
+    "finish_signup", "finish_sync", "forget_templates", "get_batch", "invite_member", "is_asking_sync",
     "is_number_still_proven", "keep_refreshed_token", "keep_signup_token", "keep_templates", "learn_number",
     "leave_organization", "list_early_events", "list_jobs", "list_members", "list_my_invitations",
     "list_webhook_events", "mark_integration_error", "measure_work", "my_connection", "owns_template",

@@ -86,6 +86,16 @@ begin
 end
 $$;
 
+-- Whether somebody is asking right now, or was cut off while asking.
+create function public.is_asking_sync(integration uuid) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.connection_syncs as s where s.integration_id = integration and s.state = 'asking'
+    )
+$$;
+
 create function public.finish_sync(
     number_id text, wanted public.sync_kind, reached public.sync_state, found jsonb default '{}', code integer default null
 ) returns void
@@ -173,5 +183,6 @@ create trigger contacts_learn_sync
 
 revoke execute on all functions in schema private from public;
 grant execute on all functions in schema private to service_role;
-revoke execute on function public.begin_sync, public.finish_sync from public, anon, authenticated;
-grant execute on function public.begin_sync, public.finish_sync to service_role;
+revoke execute on function
+    public.begin_sync, public.is_asking_sync, public.finish_sync from public, anon, authenticated;
+grant execute on function public.begin_sync, public.is_asking_sync, public.finish_sync to service_role;

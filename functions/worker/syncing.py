@@ -16,7 +16,7 @@ from shared import log
 from shared.access import load_access, watching
 from shared.coexistence import start_sync
 from shared.connecting import NUMBER_FIELDS, NumberFacts
-from shared.jobs import DONE, Outcome
+from shared.jobs import DONE, Outcome, retry
 
 if TYPE_CHECKING:
     from shared.access import StoredAccess
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TEMPLATE_FIELDS = "id,name,language,category,status,components,rejected_reason,quality_score"
 PROFILE_FIELDS = "about,address,description,email,profile_picture_url,websites,vertical"
 PAGE_SIZE = 200
+# As long as the database waits for whoever asked before.
+ASKING_SECONDS = 60.0
 
 
 async def sync_connection(work: Work) -> Outcome:
@@ -40,6 +42,8 @@ async def sync_connection(work: Work) -> Outcome:
         if is_coexistence:
             is_asked = await start_sync(work.resources, access, access.phone_number_id)
             log.info("sync.history", integration_id=access.integration_id, is_asked=is_asked)
+            if await work.call("is_asking_sync", integration=access.integration_id):
+                return retry(work.job, "Somebody is asking, or was cut off.", seconds=ASKING_SECONDS)
         else:
             for kind in ("contacts", "history"):
                 await _tell(work, access, kind, "not_offered")

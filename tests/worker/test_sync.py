@@ -195,6 +195,26 @@ async def test_a_template_that_was_edited_at_meta_is_read_again(
     assert after == edited
 
 
+async def test_a_question_that_was_cut_off_is_asked_again_when_nobody_can_be_asking_any_more(
+    world: World, database: Connection, work_off: WorkOff
+) -> None:
+    office = open_office(world, database, coexistence=True)
+    office.row("select public.begin_sync(%s, 'history')", office.business["phone_number_id"])
+    await work_off()
+    before = asked(office)
+
+    database.execute(
+        "update connection_syncs set asked_at = asked_at - interval '1 minute' where integration_id = %s",
+        (office.integration_id,),
+    )
+    database.execute(
+        "update jobs set run_at = now() where kind = 'sync_connection' and state = 'ready' and attempts > 0"
+    )
+    await work_off()
+
+    assert (before, asked(office)) == (["smb_app_state_sync"], ["history", "smb_app_state_sync"])
+
+
 async def test_who_asked_too_late_is_told_so(world: World, database: Connection, work_off: WorkOff) -> None:
     office = open_office(world, database, coexistence=True)
     world.simulator.post(

@@ -170,6 +170,12 @@ def notice_facts(field: str, value: Mapping) -> Item:
     }
 
 
+def preference_notice(field: str, preference: Mapping, phone_number: str | None) -> Item:
+    """Return the notice item of what one of several customers wants of a business number's marketing."""
+    content: Item = {"user_preferences": [preference]}
+    return {**notice_facts(field, content), "phone_number": phone_number}
+
+
 def error_notice(field: str, error: Mapping) -> Item:
     """Return the notice item of an error that Meta put beside messages, not into one."""
     code = integer_of(error.get("code"))

@@ -44,6 +44,8 @@ from shared.webhook_notices import (
     TEMPLATE_FIELDS,
     error_notice,
     notice_facts,
+    phone_number_of,
+    preference_notice,
     progress_notice,
     status_notice,
     template_facts,
@@ -232,9 +234,25 @@ class _Reader:
         if name in TEMPLATE_FIELDS:
             self.template(path, place, value)
         elif name in NOTICE_FIELDS:
-            self.add("notice", path, place, self.notice_time(place, value), notice_facts(name, value))
+            self.notice(path, place, value)
         else:
             self.conversation(place, value)
+
+    def notice(self, path: str, place: _Place, value: Mapping) -> None:
+        """Read a value that is one piece of news, or of several customers' preferences one each."""
+        if len(list_of(value.get("user_preferences"))) < 2:  # noqa: PLR2004 - several
+            facts = notice_facts(place.field_name, value)
+            self.add("notice", path, place, self.notice_time(place, value), facts)
+            return
+
+        def read(at: str, preference: Mapping) -> None:
+            # Without the rest of the value: as many copies of it could be more than anybody can keep.
+            facts = preference_notice(place.field_name, preference, phone_number_of(value))
+            occurred_at = self.moment(preference.get("timestamp")) or self.notice_time(place, value)
+            self.add("notice", at, place, occurred_at, facts)
+
+        self.leftovers(place.path, value, _VALUE_KEYS | {"user_preferences"})
+        self.each(f"{place.path}.user_preferences", value.get("user_preferences"), read)
 
     def template(self, path: str, place: _Place, value: Mapping) -> None:
         facts = template_facts(value)

@@ -525,6 +525,19 @@ def test_a_template_s_quality_is_known_by_its_shape(field: str) -> None:
     assert (notice["kind"], notice["event"], notice["severity"]) == ("notice", "QUALITY_YELLOW", "info")
 
 
+def test_each_customer_s_wish_about_marketing_is_a_notice() -> None:
+    """One value may speak of several customers, and each may want something else."""
+    wishes = [
+        {"wa_id": wire.CUSTOMER, "value": "stop", "timestamp": wire.TIMESTAMP},
+        {"wa_id": "15550100002", "value": "resume"},
+        {"user_id": "US.3", "value": "stop"},
+    ]
+    items = parse(wire.value(user_preferences=wishes), field="user_preferences").items
+    assert [item["event"] for item in items] == ["STOP", "RESUME", "STOP"]
+    assert [item["content"] for item in items] == [{"user_preferences": [wish]} for wish in wishes]
+    assert {item["phone_number"] for item in items} == {f"+{wire.OWN_PHONE}"}
+
+
 # Nothing raises, nothing is lost
 
 

@@ -483,8 +483,12 @@ def _date_of(renewed: Mapping[str, Any]) -> str:
     return str(renewed.get("expires_at") or renewed["token"]["expires_at"])[:10]
 
 
+# As a shell says it of a program that Ctrl-C ended.
+INTERRUPTED = 130
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play the story; returns 0 only if each step held."""
+    """Play the story; returns 0 only if each step held, 130 where it was interrupted before its end."""
     parser = argparse.ArgumentParser(
         prog="python -m local.story", description=__doc__.split("\n\n", maxsplit=1)[0]
     )
@@ -492,12 +496,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stays = parser.parse_args(arguments).stay
     teller = Teller()
     began = time.monotonic()
+    has_ended = False
     try:
         with _stack(stays=stays) as running:
             play(stage := Stage(running.variables), teller)
             show_tables(running.variables)
             held, seconds = teller.count - teller.failed, time.monotonic() - began
             print(f"\n{held} of {teller.count} steps held, in {seconds:.1f} s with the stack's start.")
+            has_ended = True
             if stays and not teller.failed:
                 _stay(stage)
     except stack.StackFailed as failure:
@@ -505,6 +511,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("\nstopped")
+        if not has_ended:
+            return INTERRUPTED
     return 1 if teller.failed else 0
 
 

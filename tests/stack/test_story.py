@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+import pytest
+
+from local import story
 from local.programs import ROOT
 from local.story import Stage, StepFailed, Teller, play, show_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from local.stack import Stack
     from tests.world import World
@@ -43,6 +44,18 @@ def test_a_step_that_does_not_hold_is_counted_and_told(capsys: pytest.CaptureFix
 
     assert (teller.count, teller.failed) == (1, 1)
     assert "✗" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, code", [([], 130), (["--stay"], 130)])
+def test_what_is_interrupted_before_its_end_does_not_hold(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
+) -> None:
+    def interrupt(**_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(story, "_stack", interrupt)
+
+    assert story.main(arguments) == code
 
 
 def test_the_command_fails_when_the_stack_does_not_start(tmp_path: Path) -> None:

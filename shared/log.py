@@ -61,8 +61,9 @@ def error(event: str, /, **fields: object) -> None:
 
 
 def write(level: str, event: str, fields: Mapping[str, object]) -> None:
-    """Write one line, if the level is high enough."""
-    if LEVELS[level] < _lowest:
+    """Write one line, if the level is high enough or somebody's figures are in it."""
+    is_low = LEVELS[level] < _lowest
+    if is_low and not metrics.counts(event):
         return
     shown = {name: redact(value, name) for name, value in {**_fields.get(), **fields}.items()}
     now = datetime.now(UTC)
@@ -70,7 +71,10 @@ def write(level: str, event: str, fields: Mapping[str, object]) -> None:
     line = {"time": time, "level": level, "event": event} | {
         name: value for name, value in shown.items() if name not in {"time", "level", "event"}
     }
-    line |= metrics.embed(line, int(now.timestamp() * 1000))
+    figures = metrics.embed(line, int(now.timestamp() * 1000))
+    if is_low and not figures:
+        return
+    line |= figures
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 

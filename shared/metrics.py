@@ -78,6 +78,11 @@ def configure(stage: str) -> None:
     _stage = stage
 
 
+def counts(event: str) -> bool:
+    """Tell whether lines of this event may hold figures."""
+    return bool(_stage) and event in TABLE
+
+
 def embed(line: Mapping[str, Any], milliseconds: int) -> dict[str, Any]:
     """Return what makes this line of the log a metric too: nothing where it is none."""
     if not _stage:

@@ -32,6 +32,20 @@ def test_what_is_no_metric_stays_a_line(stage: str, capsys: pytest.CaptureFixtur
     assert "_aws" not in _read(capsys)
 
 
+def test_figures_are_written_below_the_level_of_the_log(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An alarm on silence must not go off because somebody wanted a shorter log."""
+    log.configure(level="warning")
+    try:
+        log.info("webhook.verified")
+        log.info("sending.finished", outcome="accepted")
+    finally:
+        log.configure()
+
+    assert _read(capsys)["Sends"] == 1
+
+
 def test_a_line_carries_its_figures_and_their_dimensions(
     stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

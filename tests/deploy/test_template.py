@@ -258,6 +258,17 @@ def test_what_is_not_set_stops_the_packaging() -> None:
         osls("print", environ=without)
 
 
+def test_a_platform_without_a_meta_app_sets_its_variables_to_nothing() -> None:
+    names = (
+        "WHATSAPP_APP_ID", "WHATSAPP_CONFIG_ID", "WHATSAPP_BUSINESS_ACCOUNT_ID", "WHATSAPP_PHONE_NUMBER_ID",
+    )  # fmt: skip
+
+    printed = osls("print", environ={**REHEARSAL, **dict.fromkeys(names, "")}).stdout
+
+    for name in names:
+        assert re.search(rf"{name}: ['\"]{{2}}$", printed, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     "environ,region",
     [

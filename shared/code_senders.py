@@ -60,9 +60,12 @@ async def _send_sms(tools: Resources, text: str, *, to: str) -> None:
         raise Misconfigured(missing=["VERIFICATION_SMS"])
     # https://docs.aws.amazon.com/sns/latest/dg/sms_sending-overview.html
     kind = {"AWS.SNS.SMS.SMSType": {"DataType": "String", "StringValue": "Transactional"}}
-    publish = partial(_sns().publish, PhoneNumber=to, Message=text, MessageAttributes=kind)
     try:
+        publish = partial(_sns().publish, PhoneNumber=to, Message=text, MessageAttributes=kind)
         await anyio.to_thread.run_sync(publish)
+    except ImportError:
+        sentence = "VERIFICATION_SMS names Amazon SNS, which is to be had on AWS only."
+        raise Misconfigured(problems={"VERIFICATION_SMS": sentence}) from None
     except Exception as error:  # noqa: BLE001 - AWS's errors are made at run time
         log.error("verification.sms_not_sent", error=error)
         raise Unavailable from None

@@ -57,9 +57,12 @@ def _decrypt(blob: bytes) -> Callable[[Any], Any]:
 
 
 def _ask(service: str, question: Callable[[Any], Any]) -> Any:
-    import boto3
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError:
+        raise _misconfigured("names keys that AWS keeps, which are to be had on AWS only.") from None
 
     config = Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 2})
     try:

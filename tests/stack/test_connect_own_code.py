@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -200,6 +201,18 @@ def test_the_deployer_is_named_all_settings_at_once_before_anything_is_done(
     # No guess and no code of Meta's was used up.
     if path != "/credentials":
         assert again.status_code == 200, again.text
+
+
+def test_where_boto3_is_not_there_sms_by_sns_is_told_to_be_for_aws(
+    owner: User, number: Typed, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    code_senders._sns.cache_clear()
+
+    answer = call(world, owner, "/request-code", {"phone_number": number.e164}, VERIFICATION_SMS="sns")
+
+    assert (answer.status_code, code_of(answer)) == (500, "misconfigured")
+    assert "AWS only" in answer.json()["error"]["details"][0]["message"]
 
 
 def test_an_sms_that_fails_can_be_asked_for_again_at_once(

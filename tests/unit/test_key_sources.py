@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,18 @@ def test_a_secret_that_holds_no_ring_says_so_and_shows_nothing(aws: None) -> Non
 def test_what_kms_did_not_seal_is_refused(aws: None) -> None:
     with pytest.raises(Misconfigured):
         load_key_ring(f"kms:new:{base64.b64encode(b'not from kms at all').decode()}")
+
+
+@pytest.mark.parametrize("setting", ["secretsmanager:whatsapp/keys", "kms:new:AAAA"])
+def test_where_boto3_is_not_there_the_setting_is_told_to_be_for_aws(
+    monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+
+    with pytest.raises(Misconfigured) as refused:
+        load_key_ring(setting)
+
+    assert "AWS only" in refused.value.problems["ENCRYPTION_KEYS"]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,30 @@ end
 $$;
 revoke execute on function private.make_creator_owner() from public;
 
+-- An organization keeps an owner, whoever of its owners leaves or removes whom. One after the other, so that of two
+-- at once the second sees what the first did. Whoever operates the database may do as they like.
+create function private.keep_an_owner() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    if (select auth.uid()) is not null then
+        perform from public.organizations as o where o.id = old.organization_id for no key update;
+        if not exists (
+            select from public.organization_members as m
+            where m.organization_id = old.organization_id and m.role = 'owner' and m.user_id <> old.user_id
+        ) then
+            raise exception 'The last owner cannot leave.' using errcode = 'P0001', detail = 'last_owner';
+        end if;
+    end if;
+    return old;
+end
+$$;
+revoke execute on function private.keep_an_owner() from public;
+
+create trigger organization_members_keep_an_owner
+    before delete on public.organization_members
+    for each row when (old.role = 'owner') execute function private.keep_an_owner();
 create trigger organizations_make_creator_owner
     after insert on public.organizations
     for each row execute function private.make_creator_owner();

@@ -139,24 +139,15 @@ begin
 end
 $$;
 
--- Acts with its owner's rights because no user may take their own membership away otherwise: an organization keeps
--- an owner. Raises not_a_member, and last_owner.
+-- Acts with its owner's rights because no user may take their own membership away otherwise.
+-- Raises not_a_member, and last_owner (private.keep_an_owner).
 create function private.leave_organization(organization uuid) returns void
 language plpgsql volatile security definer
 set search_path = ''
 as $$
 declare
-    membership public.organization_members;
+    membership public.organization_members := private.resolve_organization(organization, false);
 begin
-    -- Two owners who leave at once: one after the other, so that the second sees that the first is gone.
-    perform from public.organizations as o where o.id = organization for no key update;
-    membership := private.resolve_organization(organization, false);
-    if membership.role = 'owner' and not exists (
-        select from public.organization_members as m
-        where m.organization_id = membership.organization_id and m.role = 'owner' and m.user_id <> membership.user_id
-    ) then
-        raise exception 'The last owner cannot leave.' using errcode = 'P0001', detail = 'last_owner';
-    end if;
     delete from public.organization_members as m
     where m.organization_id = membership.organization_id and m.user_id = membership.user_id;
 end

@@ -161,6 +161,19 @@ def test_of_two_owners_who_leave_at_once_one_stays(world: World, organization: O
     assert [len(memberships(owner)) for owner in owners].count(1) == 1
 
 
+def test_of_two_owners_who_remove_each_other_one_stays(world: World, organization: Organization) -> None:
+    owners = [organization.owner, organization.take_in(world.new_user(), "owner")]
+    path = f"/organization_members?organization_id=eq.{organization.id}&user_id=eq."
+
+    def remove(nr: int) -> int:
+        return owners[nr].rest.delete(f"{path}{owners[1 - nr].id}").status_code
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(remove, (0, 1)))
+
+    assert [len(memberships(owner)) for owner in owners].count(1) == 1
+
+
 def test_nobody_leaves_what_they_do_not_belong_to(ours: Connected, theirs: Connected) -> None:
     refused = ours.owner.rest.post("/rpc/leave_organization", json={"organization": theirs.organization.id})
 

@@ -802,7 +802,7 @@ begin
         -- Meta repeats for seven days. After that the same bytes are told anew: not all that it tells has a time.
         received_at = case when is_replay or e.received_at > now() - interval '8 days' then e.received_at else now() end
     returning * into event;
-    is_again := event.seen_count > 1 and event.received_at < now();
+    is_again := event.seen_count > 1 and event.received_at <> now();
 
     if is_again and not is_replay and event.state in ('stored', 'unreadable') then
         return jsonb_build_object(

@@ -59,6 +59,37 @@ as $$
         )
 $$;
 
+-- Whether what is known leaves it open whom these aliases mean: a number or a BSUID has been left, or they are not
+-- one and the same person's.
+create function private.is_doubtful(organization uuid, named text[]) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select
+        exists (
+            select from public.contact_aliases as a
+            where a.organization_id = organization and a.alias = bsuid and a.is_former
+        )
+        or exists (
+            select from public.former_phones as f where f.organization_id = organization and f.alias = phone
+        )
+        or (
+            phone is not null and bsuid is not null
+            and (
+                select a.contact_id from public.contact_aliases as a
+                where a.organization_id = organization and a.alias = phone
+            ) is distinct from (
+                select a.contact_id from public.contact_aliases as a
+                where a.organization_id = organization and a.alias = bsuid
+            )
+        )
+    from (
+        select
+            min(n) filter (where n like 'phone:%') as phone, min(n) filter (where n like 'bsuid:%') as bsuid
+        from unnest(named) as n
+    ) as one
+$$;
+
 -- The same items, told apart where several people may be meant by one number. Whom such an item means, and how to
 -- reach them, is settled here, one by one: each says something of the next. It then names them by one alias.
 create function private.tell_apart(items private.delivery_item[], received_at timestamptz)
@@ -74,6 +105,13 @@ declare
     tells text[];
     as_of timestamptz;
 begin
+    -- Most deliveries are of one person, whom nobody can be taken for.
+    if cardinality(items) = 1 and items[1].kind <> 'identity'
+        and not private.is_doubtful(items[1].organization_id, items[1].aliases)
+    then
+        return items;
+    end if;
+
     with named as (
         select i.organization_id, i.aliases, bool_or(i.kind = 'identity') as is_change,
             (select min(n) from unnest(i.aliases) as n where n like 'phone:%') as phone,
@@ -85,12 +123,7 @@ begin
     compared as (
         select n.organization_id, n.aliases, n.phone,
             bool_or(n.is_change) over (partition by n.organization_id)
-            or coalesce(known.is_former, false)
-            or exists (
-                select from public.former_phones as f
-                where f.organization_id = n.organization_id and f.alias = n.phone
-            )
-            or (n.phone is not null and n.bsuid is not null and holder.contact_id is distinct from known.contact_id)
+            or private.is_doubtful(n.organization_id, n.aliases)
             or coalesce(
                 min(n.bsuid) over (partition by n.organization_id, n.phone)
                 <> max(n.bsuid) over (partition by n.organization_id, n.phone)
@@ -98,17 +131,6 @@ begin
                 false
             ) as is_doubtful
         from named as n
-        -- One by one through the key: a join might read every alias of everybody.
-        left join lateral (
-            select a.contact_id from public.contact_aliases as a
-            where a.organization_id = n.organization_id and a.alias = n.phone
-            limit 1
-        ) as holder on true
-        left join lateral (
-            select a.contact_id, a.is_former from public.contact_aliases as a
-            where a.organization_id = n.organization_id and a.alias = n.bsuid
-            limit 1
-        ) as known on true
     ),
     judged as (
         select c.organization_id, c.aliases,

@@ -111,6 +111,7 @@ async def load_access(tools: Resources, integration_id: str) -> StoredAccess | N
     row: dict[str, Any] = dict(rows[0]) if rows else {}  # type: ignore[arg-type]
     if not row or row["access_token"] is None:
         return None
+    await tools.load_keys()
     return open_access(tools, row)
 
 

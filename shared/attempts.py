@@ -198,7 +198,8 @@ async def begin_attempt(
     `inputs` are what makes two calls the same call.
     """
     service = tools.database.as_service()
-    digest = tools.keys.keyed_hash(json.dumps(inputs, sort_keys=True), purpose="attempt")
+    keys = await tools.load_keys()
+    digest = keys.keyed_hash(json.dumps(inputs, sort_keys=True), purpose="attempt")
     row = await service.rpc(
         "begin_connection",
         {
@@ -209,7 +210,7 @@ async def begin_attempt(
             "number_id": phone_number_id,
         },
     )
-    attempt = Attempt(service=service, graph=tools.graph, keys=tools.keys, settings=tools.settings, row=row)
+    attempt = Attempt(service=service, graph=tools.graph, keys=keys, settings=tools.settings, row=row)
     try:
         yield attempt
     except (AppError, GraphError, GraphUnreachable) as error:

@@ -148,6 +148,7 @@ async def _fetch_credentials(resources: Resources, integration_id: str) -> Crede
     row: Any = found.data[0] if found.data else {}
     if not row.get("access_token"):
         raise NotConnected
+    await resources.load_keys()
     try:
         return _open_credentials(resources, integration_id, row)
     except CannotDecrypt as error:

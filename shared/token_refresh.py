@@ -71,7 +71,7 @@ async def refresh_due_tokens(tools: Resources) -> tuple[int, bool]:
     revived: int = await service.rpc("revive_token_refreshes")
     if not tools.settings.has("WHATSAPP_ACCESS_TOKEN"):
         return revived, False
-    current = hash_platform_token(tools.keys, tools.settings.whatsapp_access_token)
+    current = hash_platform_token(await tools.load_keys(), tools.settings.whatsapp_access_token)
     stale: list[str] = await service.rpc("find_stale_platform_tokens", {"current_hash": current}) or []
     copied = 0
     for integration_id in stale:

@@ -7,6 +7,7 @@ What nobody foresaw is logged with its type and told to nobody.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -58,6 +59,8 @@ PREFLIGHT_SECONDS = "7200"
 REQUEST_ID = re.compile(r"[A-Za-z0-9:=;_.-]{8,100}")
 BEARER = re.compile(r"(?i)bearer +([A-Za-z0-9._~+/=-]+) *")
 DEEPEST_JSON = 100
+# What such a setting of keys names is asked of AWS: shared/key_sources.py.
+KEPT_ELSEWHERE = ("secretsmanager:", "kms:")
 LONGEST_LANGUAGES = 500
 UNPAIRED = re.compile("[\ud800-\udfff]")
 
@@ -77,6 +80,7 @@ class Resources:
         self._environ = environ
         self._need = tuple(need)
         self._transport = transport
+        self._loading_keys = asyncio.Lock()
 
     @cached_property
     def settings(self) -> Settings:
@@ -114,6 +118,15 @@ class Resources:
         from shared.key_sources import load_key_ring
 
         return load_key_ring(self.settings.encryption_keys)
+
+    async def load_keys(self) -> KeyRing:
+        """Return the keys. Where AWS keeps them it is asked once, in a thread, so that nothing else waits."""
+        if "keys" not in self.__dict__ and self.settings.encryption_keys.startswith(KEPT_ELSEWHERE):
+            import anyio.to_thread
+
+            async with self._loading_keys:
+                await anyio.to_thread.run_sync(lambda: self.keys)
+        return self.keys
 
     async def close(self) -> None:
         """Close what was opened; the server is going down."""

@@ -142,13 +142,13 @@ async def make_secret(request: Request) -> Response:
     body = await read_json(request, Body)
     tools = resources(request)
     caller = await find_caller(request, body.organization, needs_owner=True)
-    secret = new_secret()
+    secret, keys = new_secret(), await tools.load_keys()
     until = await tools.database.as_service().rpc(
         "renew_bot_secret",
         {
             "organization": caller.organization_id,
             "by_user": caller.user_id,
-            "sealed": tools.keys.encrypt(secret, row_id=caller.organization_id, column="endpoint_secret"),
+            "sealed": keys.encrypt(secret, row_id=caller.organization_id, column="endpoint_secret"),
             "older_until": (datetime.now(UTC) + ROTATION).isoformat(),
         },
     )

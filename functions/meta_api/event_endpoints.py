@@ -103,6 +103,7 @@ async def add_endpoint(request: Request) -> Response:
     if len(await _load(tools, caller.organization_id)) >= MOST_ENDPOINTS:
         raise Conflict
     endpoint_id, secret = str(uuid.uuid4()), new_secret()
+    keys = await tools.load_keys()
     await tools.database.as_service().rpc(
         "add_event_endpoint",
         {
@@ -111,7 +112,7 @@ async def add_endpoint(request: Request) -> Response:
             "by_user": caller.user_id,
             "new_url": body.url,
             "new_kinds": sorted(set(body.kinds)),
-            "sealed": tools.keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
+            "sealed": keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
         },
     )
     (view,) = await _load(tools, caller.organization_id, endpoint_id)
@@ -138,13 +139,14 @@ async def renew_secret(request: Request) -> Response:
     caller = await find_caller(request, body.organization, needs_owner=True)
     endpoint_id = await _need(request, caller.organization_id)
     secret, until = new_secret(), datetime.now(UTC) + ROTATION
+    keys = await tools.load_keys()
     await tools.database.as_service().rpc(
         "renew_event_secret",
         {
             "organization": caller.organization_id,
             "endpoint": endpoint_id,
             "by_user": caller.user_id,
-            "sealed": tools.keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
+            "sealed": keys.encrypt(secret, row_id=endpoint_id, column="signing_secret"),
             "older_until": until.isoformat(),
         },
     )

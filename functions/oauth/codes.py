@@ -91,9 +91,10 @@ async def verify_code(tools: Resources, caller: Caller, body: VerifyCodeBody) ->
     """Count the guess, try it, and connect the number when it is right."""
     access = platform_access(tools, has_override=body.override_callback)
     service = tools.database.as_service()
+    keys = await tools.load_keys()
     guess = {
         "organization": caller.organization_id,
-        "guess_hash": tools.keys.keyed_hash(body.code, purpose=f"guess:{caller.organization_id}"),
+        "guess_hash": keys.keyed_hash(body.code, purpose=f"guess:{caller.organization_id}"),
         "wanted": None if body.verification_id is None else str(body.verification_id),
     }
     taken: dict[str, Any] = await service.rpc("take_guess", guess)

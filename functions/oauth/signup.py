@@ -97,7 +97,8 @@ async def receive_callback(tools: Resources, query: Mapping[str, str]) -> str:
         token, expires_at = None, None
         if received["access_token"] is None:
             token, expires_at = await _exchange(tools, code, redirect_uri=received["redirect_uri"])
-            token = tools.keys.encrypt(token, row_id=received["id"], column="access_token")
+            keys = await tools.load_keys()
+            token = keys.encrypt(token, row_id=received["id"], column="access_token")
         ticket = secrets.token_urlsafe(32)
         await service.rpc(
             "keep_signup_token",
@@ -170,8 +171,9 @@ async def _find_token(
     settings = tools.settings.demand(*PLATFORM_APP, *(["WHATSAPP_WEBHOOK_URL"] * body.override_callback))
     service = tools.database.as_service()
     kept = await service.rpc("find_signup_token", {"signup": signup["id"]})
+    keys = await tools.load_keys()
     if kept["access_token"] is not None:
-        token = tools.keys.decrypt(kept["access_token"], row_id=signup["id"], column="access_token")
+        token = keys.decrypt(kept["access_token"], row_id=signup["id"], column="access_token")
     elif body.code is None:
         raise InvalidState
     else:
@@ -180,7 +182,7 @@ async def _find_token(
             "keep_signup_token",
             {
                 "signup": signup["id"],
-                "encrypted_token": tools.keys.encrypt(token, row_id=signup["id"], column="access_token"),
+                "encrypted_token": keys.encrypt(token, row_id=signup["id"], column="access_token"),
                 "expires": expires_at,
             },
         )

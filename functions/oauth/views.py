@@ -98,8 +98,9 @@ async def _reveal(tools: Resources, caller: Caller, column: str) -> str | None:
     text = await tools.database.as_service().rpc(
         "reveal_secret", {"integration": row_id, "by_user": caller.user_id, "secret_column": column}
     )
+    keys = await tools.load_keys()
     try:
-        return None if text is None else tools.keys.decrypt(text, row_id=row_id, column=column)
+        return None if text is None else keys.decrypt(text, row_id=row_id, column=column)
     except CannotDecrypt as error:
         # The state must be seen all the same; the doctor tells the cause.
         log.error("connection.secret_unreadable", integration_id=row_id, column=column, error=error)

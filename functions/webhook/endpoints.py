@@ -94,6 +94,7 @@ async def _look_up(resources: Resources, integration_id: str) -> Endpoint:
     row = await resources.database.call_rpc("find_webhook_endpoint", {"integration": integration_id})
     if not row:
         return Endpoint()
+    await resources.load_keys()
     own_secrets = _decrypt(resources, integration_id, "app_secret", row["app_secret"])
     # Without an app of its own, the platform's app was told to deliver here: for this organization alone.
     secrets = tuple(own_secrets.split(",")) if row["has_own_app"] else resources.settings.whatsapp_app_secrets

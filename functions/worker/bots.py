@@ -64,7 +64,7 @@ def _keep_silent(reason: str) -> Outcome:
 
 
 async def _ask_endpoint(work: Work, turn: Mapping[str, Any]) -> Decision:
-    keys = work.resources.keys
+    keys = await work.resources.load_keys()
     row_id = turn["organization_id"]
     # The previous one was encrypted for the column it stood in.
     secrets = [

@@ -43,7 +43,7 @@ async def deliver_event(work: Work) -> Outcome:
 
 async def _tell(work: Work, event: Mapping[str, Any]) -> tuple[str | None, bool]:
     """Return why it was not taken, None where it was; and whether the endpoint wants no more."""
-    keys = work.resources.keys
+    keys = await work.resources.load_keys()
     secrets = [
         keys.decrypt(text, row_id=event["endpoint_id"], column="signing_secret")
         for text in (event["signing_secret"], event["previous_secret"])

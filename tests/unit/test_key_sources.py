@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import re
 import sys
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared import key_sources
 from shared.errors import Misconfigured
 from shared.key_sources import load_key_ring, seal_key
 from shared.settings import Settings
+from shared.web import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +103,30 @@ def test_a_secret_that_holds_no_ring_says_so_and_shows_nothing(aws: None) -> Non
 def test_what_kms_did_not_seal_is_refused(aws: None) -> None:
     with pytest.raises(Misconfigured):
         load_key_ring(f"kms:new:{base64.b64encode(b'not from kms at all').decode()}")
+
+
+@pytest.mark.anyio
+async def test_aws_is_asked_once_and_holds_up_nothing_else(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import boto3
+
+    boto3.client("secretsmanager").create_secret(Name="whatsapp/keys", SecretString=RING)
+    asked_in: list[int] = []
+    ask = key_sources._ask
+
+    def note(*question: Any) -> Any:
+        asked_in.append(threading.get_ident())
+        return ask(*question)
+
+    monkeypatch.setattr(key_sources, "_ask", note)
+    tools = Resources({"ENCRYPTION_KEYS": "secretsmanager:whatsapp/keys"}, (), None)
+
+    rings = await asyncio.gather(*(tools.load_keys() for _ in range(5)))
+
+    assert len(asked_in) == 1
+    assert threading.get_ident() not in asked_in
+    assert {id(ring) for ring in rings} == {id(tools.keys)}
 
 
 @pytest.mark.parametrize("setting", ["secretsmanager:whatsapp/keys", "kms:new:AAAA"])

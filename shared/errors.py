@@ -26,6 +26,7 @@ AppError                        500 unexpected
 │   ├── ChatNotFound            404 chat_not_found
 │   ├── MessageNotFound         404 message_not_found
 │   ├── TemplateNotFound        404 template_not_found
+│   ├── InvitationNotFound      404 invitation_not_found
 │   └── MediaNotStored          404 media_not_stored
 ├── MethodNotAllowed            405 method_not_allowed
 ├── Conflict                    409 conflict
@@ -41,7 +42,8 @@ AppError                        500 unexpected
 │   ├── NotConnected            409 not_connected
 │   ├── WindowClosed            409 window_closed
 │   ├── IdempotencyMismatch     409 idempotency_mismatch
-│   └── MediaPending            409 media_pending
+│   ├── MediaPending            409 media_pending
+│   └── LastOwner               409 last_owner
 ├── TooLarge                    413 too_large
 ├── TooManyRequests             429 too_many_requests
 │   ├── ResendTooEarly          429 resend_too_early
@@ -412,6 +414,16 @@ class ChatNotFound(NotFound):
     )
 
 
+class InvitationNotFound(NotFound):
+    """No such invitation for the caller's confirmed address: withdrawn, or decided already."""
+
+    code = "invitation_not_found"
+    sentences = _say(
+        "This invitation is not there any more.",
+        "Esta invitación ya no existe.",
+    )
+
+
 class MessageNotFound(NotFound):
     """No such message among those that the caller may see."""
 
@@ -604,6 +616,16 @@ class MediaPending(Conflict):
     sentences = _say(
         "This attachment is still being fetched. Try again in a few seconds.",
         "Este archivo todavía se está descargando. Inténtalo de nuevo en unos segundos.",
+    )
+
+
+class LastOwner(Conflict):
+    """The organization would be left without an owner."""
+
+    code = "last_owner"
+    sentences = _say(
+        "The last owner cannot leave.",
+        "La última persona propietaria no puede salir.",
     )
 
 

@@ -158,11 +158,13 @@ def test_no_owner_makes_a_verification_up(new_organization: Callable[..., Organi
 def test_a_stranger_sees_no_verification_and_no_audit(
     new_organization: Callable[..., Organization], new_user: Callable[[], User], simulator: Simulator
 ) -> None:
-    owner, stranger = new_organization().owner, new_organization().owner
-    connect_number(owner, simulator)
+    organization, stranger = new_organization(), new_organization().owner
+    connect_number(organization.owner, simulator)
 
+    # Their own organization has entries of its own.
+    whose = {"select": "id", "organization_id": f"eq.{organization.id}"}
     seen = [
-        stranger.rest.get(f"/{table}", params={"select": "id"}).json()
+        stranger.rest.get(f"/{table}", params=whose).json()
         for table in ("whatsapp_verifications", "audit_entries", "whatsapp_integrations", "notices")
     ]
 

@@ -9,6 +9,7 @@ import pytest
 from local.graph import Simulator
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     import httpx
@@ -100,18 +101,29 @@ async def test_state_survives_in_a_file(tmp_path: Path) -> None:
     await second.close()
 
 
-async def test_person_who_changes_the_number_is_announced(
-    anonymous: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, receiver: Any, write: Any
-) -> None:
-    """A system message tells the business; later ones come from the new number, under another BSUID."""
-    write()
-    await anonymous.post(
-        "/_simulator/customers/15550100001/phone_number", json={"phone_number": "15550100009"}
-    )
-    write("15550100009")
-    assert await simulator.settle()
+@pytest.fixture
+def move(
+    anonymous: httpx.AsyncClient, simulator: Simulator, receiver: Any, write: Any
+) -> Callable[[], Awaitable[list[dict[str, Any]]]]:
+    """Let the customer write, change the number, and write again; answers what the business was told."""
 
-    first, system, later = receiver.messages()
+    async def move() -> list[dict[str, Any]]:
+        write()
+        await anonymous.post(
+            "/_simulator/customers/15550100001/phone_number", json={"phone_number": "15550100009"}
+        )
+        write("15550100009")
+        assert await simulator.settle()
+        told: list[dict[str, Any]] = receiver.messages()
+        return told
+
+    return move
+
+
+async def test_person_who_changes_the_number_is_announced(business: dict[str, Any], move: Any) -> None:
+    """A system message tells the business; later ones come from the new number, under another BSUID."""
+    first, system, later = await move()
+
     assert system["type"] == "system"
     assert system["system"]["wa_id"] == "15550100009"
     assert (first["from"], later["from"]) == ("15550100001", "15550100009")
@@ -121,18 +133,12 @@ async def test_person_who_changes_the_number_is_announced(
 
 
 async def test_person_without_a_visible_number_changes_only_the_user_id(
-    anonymous: httpx.AsyncClient, business: dict[str, Any], simulator: Simulator, receiver: Any, write: Any
+    business: dict[str, Any], simulator: Simulator, move: Any
 ) -> None:
     """The notice tells neither number."""
     simulator.create_customer(phone_number="15550100001", hidden=True)
-    write()
-    await anonymous.post(
-        "/_simulator/customers/15550100001/phone_number", json={"phone_number": "15550100009"}
-    )
-    write("15550100009")
-    assert await simulator.settle()
+    first, system, later = await move()
 
-    first, system, later = receiver.messages()
     assert "from" not in system
     assert system["system"] == {
         "type": "user_changed_user_id",
